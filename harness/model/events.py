@@ -1,0 +1,248 @@
+"""The facts a run writes down. One frozen class per kind; `harness.history` turns them into JSON lines and back.
+
+Facts only: what was done, what answered, what was seen. Evictions and recoveries are derived by
+`harness.history.query`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """First line of every history. `mono_ns`: CLOCK_MONOTONIC at t_ns = 0, to join the load process's rows."""
+
+    run_id: str
+    mono_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepInvoked:
+    """We are about to do step `step` (an id of the plan); written and fsynced before the deed."""
+
+    step: str
+    action: str
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """The deed is acknowledged. `detail`: what the answer said (resource versions and the like)."""
+
+    step: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StepRefused:
+    """The deed was refused and did not happen."""
+
+    step: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepIndeterminate:
+    """No answer: it may or may not have happened."""
+
+    step: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class HealInvoked:
+    """We are about to undo ledger record `record`."""
+
+    record: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class HealDone:
+    """Record `record` is undone; `ok` False: it could not be, see `message`."""
+
+    record: str
+    ok: bool
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSeen:
+    """A node as the watch showed it. `change`: LISTED, ADDED, MODIFIED or DELETED. `taints` are core/v1 objects in
+    order.
+    """
+
+    change: str
+    name: str
+    uid: str
+    taints: tuple[Mapping[str, Any], ...]
+    unschedulable: bool
+    ready: bool
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class PodSeen:
+    """A pod as the watch showed it. t_ns of the line is when the bytes arrived, the best stamp we have for a
+    deletion.
+    """
+
+    change: str
+    namespace: str
+    name: str
+    uid: str
+    node: str
+    phase: str
+    ready: bool
+    deletion_timestamp: str | None
+    grace_s: int | None
+    disruption_reason: str | None
+    tolerations: tuple[Mapping[str, Any], ...]
+    owner_kind: str
+    owner_name: str
+    owner_uid: str
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSeen:
+    """An EndpointSlice of the workload: how many endpoints are ready, and serving while terminating."""
+
+    change: str
+    namespace: str
+    service: str
+    slice: str
+    ready: int
+    terminating: int
+
+
+@dataclass(frozen=True, slots=True)
+class KubeEventSeen:
+    """A Kubernetes Event object about a pod or node."""
+
+    namespace: str
+    reason: str
+    message: str
+    kind: str
+    name: str
+    component: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchGap:
+    """Between `from_ns` and the line's t_ns the watch of `resource` was blind: it was listed again."""
+
+    resource: str
+    from_ns: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value of one golden signal. `signal`: latency, traffic, errors, saturation. `value` None: no data, `why`
+    says so.
+    """
+
+    signal: str
+    name: str
+    value: float | None
+    unit: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadWindow:
+    """One second of traffic as the load process told it live (rows on disk are the truth)."""
+
+    due: int
+    sent: int
+    done: int
+    bad: int
+    p50_ms: float | None
+    p99_ms: float | None
+    in_flight: int
+    lateness_p99_ms: float | None
+    cpu: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoadEnded:
+    """How the load process ended: its summary, or why there is none."""
+
+    ok: bool
+    summary: Mapping[str, Any]
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SkewMeasured:
+    """Offset of the API server's wall clock to ours in ms (Date header, whole seconds: half-width `error_ms`)."""
+
+    offset_ms: float
+    error_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class GuardTripped:
+    """A guard ended the fault early."""
+
+    guard: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderFailed:
+    """Something that observes died: what it would have seen from here on is missing."""
+
+    what: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """Last line. `state`: completed, aborted, interrupted or failed."""
+
+    state: str
+    message: str = ""
+
+
+Fact = (
+    RunStarted
+    | StepInvoked
+    | StepDone
+    | StepRefused
+    | StepIndeterminate
+    | HealInvoked
+    | HealDone
+    | NodeSeen
+    | PodSeen
+    | EndpointSeen
+    | KubeEventSeen
+    | WatchGap
+    | Sample
+    | LoadWindow
+    | LoadEnded
+    | SkewMeasured
+    | GuardTripped
+    | RecorderFailed
+    | RunEnded
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A fact with its envelope. `t_ns`: monotonic since run start; `source`: who wrote it; `cause`: id of the entry
+    that led to it.
+    """
+
+    id: int
+    t_ns: int
+    wall: str
+    source: str
+    fact: Fact
+    origin_wall: str | None = None
+    cause: int | None = None

@@ -1,0 +1,68 @@
+"""What will be done, to whom, and what Kubernetes must then do: made before anything is touched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.model.experiment import Fault, PhaseName
+
+
+class Action(StrEnum):
+    """The kinds of step, in the order a run has them."""
+
+    APPLY = "apply"
+    WAIT_READY = "wait-ready"
+    START_LOAD = "start-load"
+    PHASE = "phase"
+    INJECT = "inject"
+    HEAL = "heal"
+    STOP_LOAD = "stop-load"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do. `at_s` counts from the start of warmup (None: when the step before is done).
+
+    `phase` for PHASE steps; `fault` (index into `faults` of the experiment, with `node` or the pod selector as
+    `subject`) for INJECT and HEAL.
+    """
+
+    id: str
+    action: Action
+    subject: str = ""
+    at_s: float | None = None
+    phase: PhaseName | None = None
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What must become of one pod. Seconds count from the acknowledged write of the first taint.
+
+    `outcome`: evicted, survives, deleted, unsure (words of the write-script format). `earliest_s`, `latest_s`: None
+    unless evicted.
+    `rule`: id from the catalogue (`taintlab explain`). `because`: one sentence naming the taint and the toleration
+    at work.
+    """
+
+    pod: str
+    uid: str
+    node: str
+    outcome: str
+    earliest_s: float | None
+    latest_s: float | None
+    rule: str
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Targets (node names), steps in order, and a prediction for every pod on the targets."""
+
+    run_id: str
+    experiment: str
+    targets: tuple[str, ...]
+    steps: tuple[Step, ...]
+    predictions: tuple[Prediction, ...]
