@@ -1,0 +1,166 @@
+"""Stories derived from facts: when phases were, when the fault began, what happened to each pod. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from harness.history.read import History
+from harness.model import events
+from harness.model.experiment import PhaseName
+from harness.model.plan import Action
+
+F = TypeVar("F")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A half-open span [start_ns, end_ns) since the start of the run."""
+
+    start_ns: int
+    end_ns: int
+
+    @property
+    def length_s(self) -> float:
+        """Its length in seconds."""
+        return (self.end_ns - self.start_ns) / 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One step as it went: invoked, and how it ended. `outcome`: done, refused, indeterminate or unfinished."""
+
+    step: str
+    action: str
+    subject: str
+    invoked_ns: int
+    ended_ns: int | None
+    outcome: str
+    message: str = ""
+
+
+@dataclass(slots=True)
+class PodStory:
+    """What the watch showed of one pod (one UID). Nanoseconds since the run's start; None: never seen.
+
+    `seen_ns`: first sighting (0 or before the run's first list counts as there from the start); `listed` tells that
+    it was in a list
+    rather than an ADDED event. `deleting_ns`: deletionTimestamp first seen. `blind`: the deletion was learnt from a
+    list after a gap,
+    so its stamp is only an upper bound.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    owner_kind: str
+    owner_name: str
+    owner_uid: str
+    node: str = ""
+    seen_ns: int = 0
+    scheduled_ns: int | None = None
+    ready_ns: int | None = None
+    first_ready_ns: int | None = None
+    deleting_ns: int | None = None
+    gone_ns: int | None = None
+    phase: str = ""
+    disruption_reason: str | None = None
+    blind: bool = False
+    tolerations: tuple[object, ...] = field(default_factory=tuple)
+
+    @property
+    def key(self) -> str:
+        """``namespace/name``."""
+        return f"{self.namespace}/{self.name}"
+
+
+def facts(history: History, kind: type[F]) -> Iterator[tuple[events.Entry, F]]:
+    """Every entry whose fact is of `kind`, in order."""
+    for entry in history.entries:
+        if isinstance(entry.fact, kind):
+            yield entry, entry.fact
+
+
+def deeds(history: History) -> list[Deed]:
+    """Each step once, in the order invoked, paired by step id."""
+    ends: dict[str, tuple[int, str, str]] = {}
+    for entry in history.entries:
+        match entry.fact:
+            case events.StepDone(step=step):
+                ends[step] = (entry.t_ns, "done", "")
+            case events.StepRefused(step=step, message=message):
+                ends[step] = (entry.t_ns, "refused", message)
+            case events.StepIndeterminate(step=step, message=message):
+                ends[step] = (entry.t_ns, "indeterminate", message)
+            case _:
+                pass
+    out = []
+    for entry, invoked in facts(history, events.StepInvoked):
+        ended_ns, outcome, message = ends.get(invoked.step, (None, "unfinished", ""))
+        out.append(Deed(invoked.step, invoked.action, invoked.subject, entry.t_ns, ended_ns, outcome, message))
+    return out
+
+
+def phase_windows(history: History) -> dict[PhaseName, Window]:
+    """The phases that began. One that was cut short ends with the next phase, or with the last entry."""
+    begun: list[tuple[PhaseName, int]] = [
+        (PhaseName(deed.subject), deed.invoked_ns) for deed in deeds(history) if deed.action == Action.PHASE
+    ]
+    stop = next((d.invoked_ns for d in deeds(history) if d.action == Action.STOP_LOAD), None)
+    last = stop if stop is not None else (history.entries[-1].t_ns if history.entries else 0)
+    ends = [start for _, start in begun[1:]] + [last]
+    return {name: Window(start, max(start, end)) for (name, start), end in zip(begun, ends, strict=True)}
+
+
+def first_injection(history: History) -> Deed | None:
+    """The first inject step that was acknowledged; None when nothing was injected."""
+    return next((d for d in deeds(history) if d.action == Action.INJECT and d.outcome == "done"), None)
+
+
+def pod_stories(history: History) -> dict[str, PodStory]:
+    """What happened to every pod seen, by UID, in the order first seen."""
+    stories: dict[str, PodStory] = {}
+    for entry, seen in facts(history, events.PodSeen):
+        story = stories.get(seen.uid)
+        if story is None:
+            story = PodStory(
+                namespace=seen.namespace,
+                name=seen.name,
+                uid=seen.uid,
+                owner_kind=seen.owner_kind,
+                owner_name=seen.owner_name,
+                owner_uid=seen.owner_uid,
+                seen_ns=entry.t_ns,
+            )
+            stories[seen.uid] = story
+        _advance(story, entry, seen)
+    return stories
+
+
+def _advance(story: PodStory, entry: events.Entry, seen: events.PodSeen) -> None:
+    relisted = seen.change in ("LISTED", "VANISHED")
+    if seen.node and not story.node:
+        story.node, story.scheduled_ns = seen.node, entry.t_ns
+    if seen.ready and story.ready_ns is None:
+        story.ready_ns = entry.t_ns
+        if story.first_ready_ns is None:
+            story.first_ready_ns = entry.t_ns
+    if not seen.ready:
+        story.ready_ns = None
+    if seen.deletion_timestamp and story.deleting_ns is None:
+        story.deleting_ns, story.blind = entry.t_ns, relisted
+    if seen.change in ("DELETED", "VANISHED"):
+        story.gone_ns = entry.t_ns
+        if story.deleting_ns is None:
+            story.deleting_ns, story.blind = entry.t_ns, relisted
+    story.phase = seen.phase
+    story.disruption_reason = seen.disruption_reason or story.disruption_reason
+    story.tolerations = seen.tolerations
+
+
+def gaps(history: History, resource: str) -> list[Window]:
+    """When the watch of `resource` (``pods``, ``nodes``) was blind."""
+    return [
+        Window(gap.from_ns, entry.t_ns) for entry, gap in facts(history, events.WatchGap) if gap.resource == resource
+    ]
