@@ -1,0 +1,80 @@
+"""Guarded writes to nodes: read, compute, patch with resourceVersion; a conflict means read again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from harness.errors import Conflict, Indeterminate
+from harness.faults.claim import claim_of, release
+from harness.model.taints import Effect
+from harness.run.ports import Cluster, Json
+
+_ATTEMPTS = 20
+_PAUSE_S = 0.02
+
+
+def node_path(name: str) -> str:
+    """The API path of a node."""
+    return f"/api/v1/nodes/{name}"
+
+
+async def change_node(
+    cluster: Cluster, name: str, compute: Callable[[Json], dict[str, Any] | None]
+) -> tuple[Json | None, Json]:
+    """Patch a node with what `compute(node)` says; None means nothing to do. Returns (node before, node after).
+
+    A 409 is answered by reading the node again (heartbeats and other actors write it all the time), at most
+    `_ATTEMPTS` times; then
+    Conflict is raised. Refused and Indeterminate go to the caller.
+    """
+    for attempt in range(_ATTEMPTS):
+        node = await cluster.get(node_path(name))
+        patch = compute(node)
+        if patch is None:
+            return None, node
+        try:
+            return node, await cluster.merge_patch(node_path(name), patch)
+        except Conflict:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            await asyncio.sleep(_PAUSE_S)
+    raise AssertionError("unreachable: the loop returns or raises")
+
+
+async def heal_node(
+    cluster: Cluster,
+    name: str,
+    *,
+    run: str | None = None,
+    identity: tuple[str, Effect] | None = None,
+    uncordon: bool = True,
+) -> tuple[str, ...]:
+    """Undo what a claim on the node says (of run `run`, or of any); what was left alone is named in the answer.
+
+    Safe to repeat. An answer that got lost is settled by reading the node again.
+    """
+    left_alone: tuple[str, ...] = ()
+
+    def undo(node: Json) -> dict[str, Any] | None:
+        nonlocal left_alone
+        claim = claim_of(node)
+        if claim is None or (run is not None and claim.run != run):
+            return None
+        if identity is not None and all(change.ours.identity != identity for change in claim.taints) and not uncordon:
+            return None
+        plan = release(node, identity=identity, uncordon=uncordon)
+        left_alone = plan.left_alone
+        return plan.patch
+
+    for attempt in range(_ATTEMPTS):
+        try:
+            await change_node(cluster, name, undo)
+        except Indeterminate:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            await asyncio.sleep(_PAUSE_S * 2 ** min(attempt, 6))
+        else:
+            break
+    return left_alone

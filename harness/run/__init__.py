@@ -1,0 +1,1 @@
+"""Doing what the plan says, and writing down everything that happens."""
