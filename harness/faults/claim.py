@@ -10,12 +10,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from harness.errors import ClusterError
 from harness.model.taints import Effect, Taint, taint_from_api, taints_from_api
 
 CLAIM_ANNOTATION = "taintlab.dev/claim"
+
+#: Names one change of a claim: a taint's (key, effect), or `CORDON`.
+Change = tuple[str, Effect] | Literal["cordon"]
+CORDON: Literal["cordon"] = "cordon"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +163,8 @@ class Release:
     left_alone: tuple[str, ...] = ()
 
 
-def release(node: Mapping[str, Any], *, identity: tuple[str, Effect] | None = None, uncordon: bool = True) -> Release:
-    """Undo what the claim on `node` says: all of it, or only the taint `identity` (then `uncordon` False keeps the
-    cordon).
+def release(node: Mapping[str, Any], what: Change | None = None) -> Release:
+    """Undo what the claim on `node` says: all of it (None), or only one change.
 
     What was there before comes back where it stood. A taint of ours whose value somebody else changed since is
     theirs now:
@@ -172,17 +175,17 @@ def release(node: Mapping[str, Any], *, identity: tuple[str, Effect] | None = No
     claim = claim_of(node)
     if claim is None:
         return Release(None)
+    undo_now = [undo for undo in claim.taints if what is None or undo.ours.identity == what]
+    uncordon = what in (None, CORDON) and claim.unschedulable_before is not None
+    if what is not None and not undo_now and not uncordon:
+        return Release(None)
     taints = list(taints_from_api(node["spec"].get("taints")))
     left_alone: list[str] = []
-    kept: list[TaintUndo] = []
-    for undo in reversed(claim.taints):
-        if identity is not None and undo.ours.identity != identity:
-            kept.insert(0, undo)
-        else:
-            _undo_taint(taints, undo, left_alone)
+    for undo in reversed(undo_now):
+        _undo_taint(taints, undo, left_alone)
     spec: dict[str, Any] = {"taints": _taint_list(taints)}
-    remaining = replace(claim, taints=tuple(kept))
-    if uncordon and claim.unschedulable_before is not None:
+    remaining = replace(claim, taints=tuple(undo for undo in claim.taints if undo not in undo_now))
+    if uncordon:
         spec["unschedulable"] = True if claim.unschedulable_before else None
         remaining = replace(remaining, unschedulable_before=None)
     return Release(_patch(node, remaining, spec), tuple(left_alone))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import Conflict, Indeterminate
-from harness.faults.claim import claim_of, release
-from harness.model.taints import Effect
+from harness.faults.claim import Change, claim_of, release
 from harness.run.ports import Cluster, Json
 
 _ATTEMPTS = 20
@@ -43,17 +43,21 @@ async def change_node(
     raise AssertionError("unreachable: the loop returns or raises")
 
 
-async def heal_node(
-    cluster: Cluster,
-    name: str,
-    *,
-    run: str | None = None,
-    identity: tuple[str, Effect] | None = None,
-    uncordon: bool = True,
-) -> tuple[str, ...]:
-    """Undo what a claim on the node says (of run `run`, or of any); what was left alone is named in the answer.
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """`left_alone`: what somebody else changed since, and so was not undone. `resource_version`: of the node
+    afterwards.
+    """
 
-    Safe to repeat. An answer that got lost is settled by reading the node again.
+    left_alone: tuple[str, ...]
+    resource_version: str
+
+
+async def heal_node(cluster: Cluster, name: str, *, run: str | None = None, what: Change | None = None) -> Healed:
+    """Undo what a claim on the node says (of run `run`, or of any): all of it, or one change.
+
+    Safe to repeat. An answer that got lost is settled by reading the node again, for about 20 s; then Indeterminate
+    is raised.
     """
     left_alone: tuple[str, ...] = ()
 
@@ -62,19 +66,17 @@ async def heal_node(
         claim = claim_of(node)
         if claim is None or (run is not None and claim.run != run):
             return None
-        if identity is not None and all(change.ours.identity != identity for change in claim.taints) and not uncordon:
-            return None
-        plan = release(node, identity=identity, uncordon=uncordon)
+        plan = release(node, what)
         left_alone = plan.left_alone
         return plan.patch
 
     for attempt in range(_ATTEMPTS):
         try:
-            await change_node(cluster, name, undo)
+            _, after = await change_node(cluster, name, undo)
         except Indeterminate:
             if attempt == _ATTEMPTS - 1:
                 raise
             await asyncio.sleep(_PAUSE_S * 2 ** min(attempt, 6))
         else:
-            break
-    return left_alone
+            return Healed(left_alone, after["metadata"]["resourceVersion"])
+    raise AssertionError("unreachable: the loop returns or raises")

@@ -126,8 +126,8 @@ class KubeEventSeen:
     namespace: str
     reason: str
     message: str
-    kind: str
-    name: str
+    involved_kind: str
+    involved_name: str
     component: str
 
 

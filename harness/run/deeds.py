@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.errors import LabError
-from harness.faults.claim import cordon, put_taint
+from harness.faults.claim import CORDON, Change, cordon, put_taint
 from harness.faults.nodes import change_node, heal_node
 from harness.history.record import Recorder
 from harness.model import events
@@ -17,7 +17,6 @@ from harness.model.experiment import (
     TaintFault,
     TolerationsFault,
 )
-from harness.model.taints import Effect
 from harness.run.ledger import Ledger, Record, RecordKind
 from harness.run.observe import Observer
 from harness.run.ports import Cluster, Components, Json
@@ -64,15 +63,15 @@ class Deeds:
                 await self._components.restart(component)
                 return {}
 
-    async def heal(self, fault: Fault, node: str) -> None:
-        """Undo one fault on one node, others of this run stay."""
+    async def heal(self, fault: Fault, node: str) -> dict[str, Any]:
+        """Undo one fault on one node, others of this run stay; what the answer said."""
         match fault:
             case TaintFault(taint=taint):
-                await self._undo(node, identity=taint.identity, uncordon=False)
+                return await self._undo(node, what=taint.identity)
             case CordonFault():
-                await self._undo(node, identity=("", Effect.NO_EXECUTE), uncordon=True)
+                return await self._undo(node, what=CORDON)
             case _:
-                pass
+                return {}
 
     async def heal_all(self) -> list[str]:
         """Undo whatever is still ours on any node we touched; what could not be undone, one line each. Never raises."""
@@ -98,15 +97,16 @@ class Deeds:
         _, after = await change_node(self._cluster, name, compute)
         return {"resourceVersion": after["metadata"]["resourceVersion"]}
 
-    async def _undo(self, name: str, *, identity: tuple[str, Effect] | None = None, uncordon: bool = True) -> None:
+    async def _undo(self, name: str, *, what: Change | None = None) -> dict[str, Any]:
         record_id = f"node:{name}"
         self._recorder.record(events.HealInvoked(record_id, name), source="run")
         try:
-            left = await heal_node(self._cluster, name, run=self._run_id, identity=identity, uncordon=uncordon)
+            healed = await heal_node(self._cluster, name, run=self._run_id, what=what)
         except Exception as error:
             self._recorder.record(events.HealDone(record_id, ok=False, message=str(error)), source="run")
             raise
-        self._recorder.record(events.HealDone(record_id, ok=True, message="; ".join(left)), source="run")
+        self._recorder.record(events.HealDone(record_id, ok=True, message="; ".join(healed.left_alone)), source="run")
+        return {"resourceVersion": healed.resource_version}
 
     async def _set_tolerations(self, selector: tuple[Requirement, ...], tolerations: list[Json]) -> dict[str, Any]:
         changed = []

@@ -80,8 +80,8 @@ def kube_event_seen(obj: Json) -> events.KubeEventSeen:
         namespace=obj["metadata"].get("namespace", ""),
         reason=obj.get("reason", ""),
         message=obj.get("message", ""),
-        kind=involved.get("kind", ""),
-        name=involved.get("name", ""),
+        involved_kind=involved.get("kind", ""),
+        involved_name=involved.get("name", ""),
         component=obj.get("reportingComponent") or source.get("component", ""),
     )
 

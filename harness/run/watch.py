@@ -79,14 +79,15 @@ class Watcher:
 
     async def _reconnected(self, why: str) -> None:
         """Close the gap: when the server answers again, write down since when we were blind."""
+        heard = self._last_heard
         try:
             await self._list()
         except ClusterError as error:
             if error.status in (401, 403):
                 raise
             return
-        if self._last_heard is not None:
-            start_ns = self._last_heard.mono_ns - self._recorder.start.mono_ns
+        if heard is not None:
+            start_ns = heard.mono_ns - self._recorder.start.mono_ns
             self._recorder.record(events.WatchGap(self._resource, start_ns, why), source="watch")
 
     async def _list(self) -> None:

@@ -1,0 +1,192 @@
+"""Did each pod leave when Kubernetes' rules say it must? No averaging: every pod is judged by its own interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from harness.check.record import RunRecord, inconclusive
+from harness.history.query import PodStory, Window, gaps
+from harness.model.plan import Prediction
+from harness.model.verdicts import CheckResult, EvictionRow, PodVerdict, Verdict
+from harness.plan.forecast import forecast_after
+
+#: A deletion may be seen this long before we have the acknowledgement of the taint it follows (measured: up to 20 ms).
+EARLY_ALLOWANCE_S = 0.05
+TAINT_MANAGER = "DeletionByTaintManager"
+
+_WRONG = (PodVerdict.EARLY, PodVerdict.LATE, PodVerdict.SURVIVED_WRONGLY, PodVerdict.EVICTED_WRONGLY)
+
+
+def eviction_rows(record: RunRecord) -> list[EvictionRow]:
+    """One row for every pod that was on a target at the injection or came to one later; empty when nothing was
+    injected.
+
+    Predictions are made anew from what really happened (the acknowledged instants of our own writes, restarts, pods
+    that came
+    later): the plan's assume that everything happens on schedule.
+    """
+    injection = record.injection
+    if injection is None or injection.ended_ns is None:
+        return []
+    zero_ns = injection.ended_ns
+    stories = record.stories
+    rows = []
+    for prediction in _forecast(record):
+        story = stories.get(prediction.uid)
+        verdict, reason = _judge(record, prediction, story, zero_ns)
+        rows.append(_row(prediction, story, verdict, reason, zero_ns))
+    return _with_replacements(rows, list(stories.values()), zero_ns, record.horizon_ns)
+
+
+def _forecast(record: RunRecord) -> tuple[Prediction, ...]:
+    return forecast_after(record.experiment, record.plan, record.history, record.settings, horizon_ns=record.horizon_ns)
+
+
+def judge_evictions(rows: Sequence[EvictionRow], record: RunRecord) -> CheckResult:
+    """The check ``evictions`` over the rows."""
+    if record.injection is None:
+        return inconclusive("evictions", "no fault was injected")
+    if not rows:
+        return inconclusive(
+            "evictions",
+            f"no pod ran on the target ({', '.join(record.plan.targets) or 'none'}): nothing could be evicted",
+            decider="put pods on the target, or choose a target that has some",
+        )
+    n = len(rows)
+    wrong = [row for row in rows if row.verdict in _WRONG]
+    unknown = [row for row in rows if row.verdict is PodVerdict.UNKNOWN]
+    if wrong:
+        first = wrong[0]
+        words = ", ".join(sorted({str(row.verdict) for row in wrong}))
+        reason = f"{len(wrong)} of {n} pods {words}: {first.pod} {first.reason}"
+        return CheckResult("evictions", Verdict.FAIL, reason, n)
+    if unknown:
+        first = unknown[0]
+        return inconclusive(
+            "evictions", f"{len(unknown)} of {n} pods cannot be judged: {first.pod} {first.reason}", n=n
+        )
+    left = sum(row.observed_s is not None for row in rows)
+    return CheckResult("evictions", Verdict.PASS, f"{left} pods left on time and {n - left} stayed, as predicted", n)
+
+
+def _judge(record: RunRecord, prediction: Prediction, story: PodStory | None, zero_ns: int) -> tuple[PodVerdict, str]:
+    if story is None:
+        return PodVerdict.UNKNOWN, "was never seen by the watch"
+    horizon_s = (record.horizon_ns - zero_ns) / 1e9
+    deleted = story.deleting_ns is not None and story.deleting_ns <= record.horizon_ns
+    observed_s = (story.deleting_ns - zero_ns) / 1e9 if deleted and story.deleting_ns is not None else None
+    if prediction.outcome in ("unsure", "deleted", "never-created"):
+        return PodVerdict.UNKNOWN, f"Kubernetes itself races here: {prediction.because}"
+    if prediction.outcome == "survives":
+        if observed_s is None:
+            return PodVerdict.SURVIVED, f"stayed, as it must: {prediction.because}"
+        if story.disruption_reason not in (TAINT_MANAGER, None) or (
+            story.disruption_reason is None and story.owner_kind != "DaemonSet"
+        ):
+            return PodVerdict.UNKNOWN, f"was deleted by somebody else ({story.disruption_reason or 'no reason given'})"
+        return PodVerdict.EVICTED_WRONGLY, f"left at {observed_s:.2f} s but must stay: {prediction.because}"
+    return _judge_evicted(record, prediction, story, observed_s, horizon_s, zero_ns)
+
+
+def _judge_evicted(
+    record: RunRecord,
+    prediction: Prediction,
+    story: PodStory,
+    observed_s: float | None,
+    horizon_s: float,
+    zero_ns: int,
+) -> tuple[PodVerdict, str]:
+    assert prediction.earliest_s is not None
+    assert prediction.latest_s is not None
+    earliest_s, latest_s = prediction.earliest_s, prediction.latest_s
+    must = f"must leave between {earliest_s:.2f} and {latest_s:.2f} s"
+    if observed_s is None:
+        if horizon_s < latest_s:
+            return PodVerdict.UNKNOWN, f"{must}, but was watched only until {horizon_s:.2f} s"
+        return PodVerdict.SURVIVED_WRONGLY, f"{must} but was still there at {horizon_s:.2f} s"
+    blind = _blind(record, story)
+    if blind is not None:
+        since_s = (blind.start_ns - zero_ns) / 1e9
+        if since_s < earliest_s - EARLY_ALLOWANCE_S or observed_s > latest_s:
+            return PodVerdict.UNKNOWN, f"left between {since_s:.2f} and {observed_s:.2f} s while the watch was blind"
+        return PodVerdict.ON_TIME, f"left between {since_s:.2f} and {observed_s:.2f} s (the watch was blind); {must}"
+    if observed_s < earliest_s - EARLY_ALLOWANCE_S:
+        if story.disruption_reason != TAINT_MANAGER and story.owner_kind != "DaemonSet":
+            by = story.disruption_reason or "no reason given"
+            return PodVerdict.UNKNOWN, f"was deleted at {observed_s:.2f} s by somebody else ({by}); it {must}"
+        return PodVerdict.EARLY, f"left at {observed_s:.2f} s but {must}"
+    if observed_s > latest_s:
+        return PodVerdict.LATE, f"left at {observed_s:.2f} s but {must}"
+    return PodVerdict.ON_TIME, f"left at {observed_s:.2f} s; it {must}"
+
+
+def _blind(record: RunRecord, story: PodStory) -> Window | None:
+    """The gap of the pod watch in which the deletion was learnt, if any."""
+    at = story.deleting_ns
+    if at is None:
+        return None
+    return next((gap for gap in gaps(record.history, "pods") if gap.start_ns <= at <= gap.end_ns), None)
+
+
+def _row(prediction: Prediction, story: PodStory | None, verdict: PodVerdict, reason: str, zero_ns: int) -> EvictionRow:
+    def seconds(at_ns: int | None) -> float | None:
+        return None if at_ns is None else round((at_ns - zero_ns) / 1e9, 4)
+
+    stayed = verdict in (PodVerdict.SURVIVED, PodVerdict.SURVIVED_WRONGLY)
+    predicted = None
+    if prediction.earliest_s is not None and prediction.latest_s is not None:
+        predicted = (round(prediction.earliest_s, 3), round(prediction.latest_s, 3))
+    return EvictionRow(
+        pod=prediction.pod,
+        uid=prediction.uid,
+        node=prediction.node,
+        verdict=verdict,
+        rule=prediction.rule,
+        predicted_s=predicted,
+        observed_s=None if story is None or stayed else seconds(story.deleting_ns),
+        gone_s=None if story is None or stayed else seconds(story.gone_ns),
+        replacement=None,
+        replacement_scheduled_s=None,
+        replacement_ready_s=None,
+        workload=f"{story.owner_kind}/{story.owner_name}" if story and story.owner_name else "",
+        reason=reason,
+    )
+
+
+def _with_replacements(
+    rows: list[EvictionRow], stories: list[PodStory], zero_ns: int, horizon_ns: int
+) -> list[EvictionRow]:
+    """Give each pod that left the next pod that its owner made (matched by UID and order, never by name)."""
+    newcomers = sorted((s for s in stories if s.seen_ns > zero_ns - int(1e9) and s.owner_uid), key=lambda s: s.seen_ns)
+    owners = {story.uid: story.owner_uid for story in stories}
+    taken: set[str] = set()
+    out = []
+    for row in sorted(rows, key=lambda r: (r.observed_s is None, r.observed_s or 0.0)):
+        story = next(
+            (
+                s
+                for s in newcomers
+                if s.uid not in taken
+                and s.uid != row.uid
+                and s.owner_uid == owners.get(row.uid)
+                and row.observed_s is not None
+                and s.seen_ns >= zero_ns + int(row.observed_s * 1e9) - int(5e7)
+                and s.seen_ns <= horizon_ns
+            ),
+            None,
+        )
+        if story is None:
+            out.append(row)
+            continue
+        taken.add(story.uid)
+        scheduled, ready = story.scheduled_ns, story.first_ready_ns
+        out.append(
+            replace(
+                row,
+                replacement=story.key,
+                replacement_scheduled_s=None if scheduled is None else round((scheduled - zero_ns) / 1e9, 4),
+                replacement_ready_s=None if ready is None else round((ready - zero_ns) / 1e9, 4),
+            )
+        )
+    return out

@@ -1,0 +1,150 @@
+"""Did the service, and its pods, come back after the fault, in time, and stay?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from harness.check.record import RunRecord, inconclusive
+from harness.check.traffic import Traffic
+from harness.history.query import Window, facts
+from harness.model import events
+from harness.model.experiment import PhaseName, SloKind
+from harness.model.verdicts import CheckResult, Verdict
+
+_ROLLING_S = 10
+_DEFAULT_BUDGET = 0.01
+
+
+def judge_recovery(record: RunRecord) -> list[CheckResult]:
+    """``recovery/traffic`` (with load) and ``recovery/pods`` (with a workload); nothing when no recovery is
+    expected.
+    """
+    expected = record.experiment.expect.recovery
+    if expected is None:
+        return []
+    window = record.windows.get(PhaseName.RECOVERY)
+    if window is None:
+        return [inconclusive("recovery", "the recovery phase did not take place")]
+    if window.length_s < expected.within_s:
+        return [
+            inconclusive(
+                "recovery",
+                f"the recovery phase lasted {window.length_s:.1f} s, less than the {expected.within_s:g} s allowed",
+                decider="make the recovery phase longer than `within`",
+            )
+        ]
+    results = []
+    if record.traffic is not None:
+        results.append(_traffic(record, record.traffic, window, expected.within_s))
+    results.append(_pods(record, window, expected.within_s))
+    return results
+
+
+def _traffic(record: RunRecord, traffic: Traffic, window: Window, within_s: float) -> CheckResult:
+    """The first second of the recovery phase from which every rolling window to its end stays at or below the limit.
+
+    The limit is the SLO's budget or twice the baseline's bad ratio, whichever is larger (load-and-slo C3, H4).
+    """
+    baseline = record.windows.get(PhaseName.BASELINE)
+    limit = _budget(record)
+    if baseline is not None:
+        n, failed = traffic.count(baseline)
+        limit = max(limit, 2 * failed / n if n else 0.0)
+    seconds = int(window.length_s)
+    edges = [window.start_ns + int(second * 1e9) for second in range(seconds + 1)]
+    counts = [traffic.count(Window(*edge)) for edge in pairwise(edges)]
+    due, bad = [n for n, _ in counts], [failed for _, failed in counts]
+    if not sum(due):
+        return inconclusive("recovery/traffic", "no request was due in the recovery phase")
+    recovered = _recovered_at(due, bad, limit)
+    reason = f"bad ratio back at or below {limit:.2%} "
+    if recovered is None:
+        text = f"bad ratio not back at or below {limit:.2%} by the end of the recovery phase ({seconds} s)"
+        return CheckResult("recovery/traffic", Verdict.FAIL, text, sum(due), limit=within_s, unit="s")
+    verdict = Verdict.PASS if recovered <= within_s else Verdict.FAIL
+    reason += f"{recovered} s after the fault ended, {within_s:g} s are allowed"
+    return CheckResult("recovery/traffic", verdict, reason, sum(due), "", float(recovered), within_s, "s")
+
+
+def _recovered_at(due: Sequence[int], bad: Sequence[int], limit: float) -> int | None:
+    """The first second s such that from s on, over every window of up to `_ROLLING_S` seconds that starts at s or
+    later, bad <= limit.
+
+    The first bad second after s breaks it however few requests it had, so the answer is never earlier than the last
+    bad burst.
+    """
+    last_bad = -1
+    for start in range(len(due)):
+        stop = min(len(due), start + _ROLLING_S)
+        n, failed = sum(due[start:stop]), sum(bad[start:stop])
+        if failed > limit * n:
+            burst = max(i for i in range(start, stop) if bad[i])
+            last_bad = max(last_bad, burst)
+    return None if last_bad + 1 >= len(due) else last_bad + 1
+
+
+def _budget(record: RunRecord) -> float:
+    budgets = [1 - slo.ratio for slo in record.experiment.expect.slos if slo.kind is SloKind.SUCCESS]
+    return max(budgets, default=_DEFAULT_BUDGET)
+
+
+def _pods(record: RunRecord, window: Window, within_s: float) -> CheckResult:
+    """Every Service endpoint count back at its value before the fault, within the time, at the end of the recovery
+    phase still.
+    """
+    ready = endpoint_counts(record)
+    injection = record.injection
+    if not ready:
+        return inconclusive("recovery/pods", "no EndpointSlice of the workload was seen")
+    if injection is None:
+        return inconclusive("recovery/pods", "no fault was injected")
+    latest_s, n = 0.0, 0
+    for service, points in ready.items():
+        before = _at(points, injection.invoked_ns)
+        if not before:
+            continue
+        n += before
+        back_ns = _back_for_good(points, before, window)
+        if back_ns is None:
+            now = _at(points, window.end_ns - 1)
+            reason = f"{service} has {now} of {before} ready endpoints at the end of the recovery phase"
+            return CheckResult("recovery/pods", Verdict.FAIL, reason, before, limit=within_s, unit="s")
+        latest_s = max(latest_s, (back_ns - window.start_ns) / 1e9)
+    if n == 0:
+        return inconclusive("recovery/pods", "no Service had a ready endpoint before the fault")
+    verdict = Verdict.PASS if latest_s <= within_s else Verdict.FAIL
+    when = "before the fault ended" if latest_s <= 0 else f"{latest_s:.1f} s after the fault ended"
+    reason = f"all {n} endpoints ready again {when}, {within_s:g} s are allowed"
+    return CheckResult("recovery/pods", verdict, reason, n, "", max(0.0, latest_s), within_s, "s")
+
+
+def endpoint_counts(record: RunRecord) -> dict[str, list[tuple[int, int]]]:
+    """Ready endpoints of each Service the experiment applied: (t_ns, count) at every change, summed over its slices."""
+    ours = {(m.namespace or "default", m.name) for m in record.experiment.workload if m.kind == "Service"}
+    slices: dict[tuple[str, str], dict[str, int]] = {}
+    out: dict[str, list[tuple[int, int]]] = {}
+    for entry, seen in facts(record.history, events.EndpointSeen):
+        key = (seen.namespace, seen.service)
+        if key not in ours or entry.t_ns > record.horizon_ns:
+            continue
+        slices.setdefault(key, {})[seen.slice] = seen.ready
+        out.setdefault(f"{seen.namespace}/{seen.service}", []).append((entry.t_ns, sum(slices[key].values())))
+    return out
+
+
+def _at(points: Sequence[tuple[int, int]], t_ns: int) -> int:
+    return next((count for at_ns, count in reversed(points) if at_ns <= t_ns), 0)
+
+
+def _back_for_good(points: Sequence[tuple[int, int]], wanted: int, window: Window) -> int | None:
+    """When the count reached `wanted` for the last time and kept it until the window's end; None when it has not."""
+    since: int | None = None
+    for at_ns, count in points:
+        if at_ns >= window.end_ns:
+            break
+        if count < wanted:
+            since = None
+        elif since is None:
+            since = at_ns
+    return since

@@ -1,0 +1,220 @@
+"""The result as JSON (version 1): the judgement with everything a report shows, so that no report computes anything
+anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.check.judge import Judgement
+from harness.check.record import RunRecord
+from harness.check.recovery import endpoint_counts
+from harness.history.plain import plain
+from harness.history.query import Window, deeds, facts, gaps
+from harness.model import events
+from harness.model.experiment import PhaseName
+from harness.model.plan import Action
+from loadgen.stats import Window as RowWindow
+from loadgen.stats import WindowStats, per_window
+
+RESULT_VERSION = 1
+_ROUGH_TAIL, _PRINTABLE_TAIL = 100, 10
+
+
+def result_json(record: RunRecord, judgement: Judgement, *, versions: Mapping[str, Any]) -> dict[str, Any]:
+    """The object of ``result.json``. Seconds of `evictions` count from the acknowledged taint, all others from the
+    run's start.
+    """
+    ended = record.ended
+    rows = [_untyped(row) for row in judgement.evictions]
+    return {
+        "version": RESULT_VERSION,
+        "experiment": record.experiment.name,
+        "description": record.experiment.description,
+        "run": record.history.started.run_id,
+        "verdict": judgement.verdict.value,
+        "exit_code": int(judgement.exit_code),
+        "reason": judgement.reason,
+        "decider": judgement.decider,
+        "state": ended.state if ended else "killed",
+        "started": record.history.entries[0].wall,
+        "checks": [_untyped(check) for check in judgement.checks],
+        "evictions": rows,
+        "phases": _phases(record),
+        "series": _series(record),
+        "events": _events(record, judgement),
+        "fault": _fault(record),
+        "gates": [_untyped(gate) for gate in judgement.gates],
+        "golden_signals": [_golden(record, name, window) for name, window in record.windows.items()],
+        "leftovers": list(judgement.leftovers),
+        "healed": judgement.healed,
+        "targets": list(record.plan.targets),
+        "versions": dict(versions),
+    }
+
+
+def _untyped(value: Any) -> dict[str, Any]:
+    out: dict[str, Any] = plain(value)
+    out.pop("type", None)
+    return out
+
+
+def _s(t_ns: int) -> float:
+    return round(t_ns / 1e9, 4)
+
+
+def _ms(value_ns: int | None) -> float | None:
+    return None if value_ns is None else round(value_ns / 1e6, 3)
+
+
+def _window_stats(record: RunRecord, windows: list[tuple[str, Window]]) -> list[WindowStats | None]:
+    if record.rows is None:
+        return [None] * len(windows)
+    base = record.history.started.mono_ns
+    asked = [RowWindow(name, base + w.start_ns, base + w.end_ns) for name, w in windows]
+    return list(per_window(record.rows, asked))
+
+
+def _phases(record: RunRecord) -> list[dict[str, Any]]:
+    windows = [(name.value, window) for name, window in record.windows.items()]
+    out = []
+    for (name, window), stats in zip(windows, _window_stats(record, windows), strict=True):
+        entry: dict[str, Any] = {"name": name, "start_s": _s(window.start_ns), "end_s": _s(window.end_ns)}
+        out.append(entry | _phase_numbers(stats, window))
+    return out
+
+
+def _phase_numbers(stats: WindowStats | None, window: Window) -> dict[str, Any]:
+    """p99 needs 10 requests beyond it to be printed and 100 to be firm (load-and-slo C3): `rough` says which."""
+    if stats is None:
+        return {"requests": None, "bad": None, "p50_ms": None, "p99_ms": None}
+    tail = stats.due * 0.01
+    return {
+        "requests": stats.due,
+        "bad": stats.bad,
+        "rate_per_s": round(stats.due / window.length_s, 2) if window.length_s else None,
+        "p50_ms": _ms(stats.p50_ns),
+        "p90_ms": _ms(stats.p90_ns),
+        "p99_ms": _ms(stats.p99_ns),
+        "p999_ms": _ms(stats.p999_ns) if stats.due * 0.001 >= _PRINTABLE_TAIL else None,
+        "max_ms": _ms(stats.max_ns),
+        "success_p99_ms": _ms(stats.ok_p99_ns),
+        "rough": tail < _ROUGH_TAIL,
+        "outcomes": {outcome.label: count for outcome, count in stats.outcomes.items()},
+    }
+
+
+def _series(record: RunRecord) -> dict[str, Any]:
+    """Per second of the run, from its start to the end of the load."""
+    windows = record.windows
+    end_ns = max((w.end_ns for w in windows.values()), default=0)
+    seconds = int(end_ns / 1e9)
+    edges = [(str(s), Window(s * 10**9, (s + 1) * 10**9)) for s in range(seconds)]
+    stats = _window_stats(record, edges)
+    return {
+        "t_s": list(range(seconds)),
+        "due": [None if s is None else s.due for s in stats],
+        "sent": [None if s is None else s.sent for s in stats],
+        "bad": [None if s is None else s.bad for s in stats],
+        "bad_ratio": [None if s is None or not s.due else round(s.bad / s.due, 5) for s in stats],
+        "p50_ms": [None if s is None else _ms(s.p50_ns) for s in stats],
+        "p99_ms": [None if s is None else _ms(s.p99_ns) for s in stats],
+        "success_p99_ms": [None if s is None else _ms(s.ok_p99_ns) for s in stats],
+        "ready_endpoints": _endpoints_per_second(record, seconds),
+        "saturation": _saturation(record, seconds),
+    }
+
+
+def _endpoints_per_second(record: RunRecord, seconds: int) -> list[int | None]:
+    """Lowest number of ready endpoints of all our Services together in each second; None before any was seen."""
+    services = list(endpoint_counts(record).values())
+    if not services:
+        return [None] * seconds
+    out: list[int | None] = []
+    for second in range(seconds):
+        start, end = second * 10**9, (second + 1) * 10**9
+        lows = []
+        for points in services:
+            inside = [count for at, count in points if start <= at < end]
+            before = [count for at, count in points if at < start]
+            lows.append(min([*inside, *before[-1:]], default=None))
+        known = [low for low in lows if low is not None]
+        out.append(sum(known) if known else None)
+    return out
+
+
+def _saturation(record: RunRecord, seconds: int) -> list[dict[str, Any]]:
+    """One series for each saturation signal: the highest of its pods in each second."""
+    highest: dict[tuple[str, str], dict[int, float]] = {}
+    for _, fact in facts(record.history, events.Sample):
+        if fact.signal == "saturation" and fact.value is not None:
+            second = int(float(fact.labels["t_s"]))
+            per_second = highest.setdefault((fact.name, fact.unit), {})
+            per_second[second] = max(per_second.get(second, fact.value), fact.value)
+    return [
+        {"name": f"{name}, busiest pod", "unit": unit, "values": [values.get(s) for s in range(seconds)]}
+        for (name, unit), values in highest.items()
+    ]
+
+
+def _events(record: RunRecord, judgement: Judgement) -> list[dict[str, Any]]:
+    out = []
+    for deed in deeds(record.history):
+        if deed.action in (Action.INJECT, Action.HEAL) and deed.ended_ns is not None:
+            label = deed.step.split(":", 1)[1] if ":" in deed.step else deed.step
+            out.append({"t_s": _s(deed.ended_ns), "kind": deed.action, "label": label})
+    injection = record.injection
+    left = [row.observed_s for row in judgement.evictions if row.observed_s is not None]
+    ready = [row.replacement_ready_s for row in judgement.evictions if row.replacement_ready_s is not None]
+    if injection is not None and injection.ended_ns is not None:
+        zero_s = injection.ended_ns / 1e9
+        if left:
+            out.append({"t_s": round(zero_s + min(left), 4), "kind": "first-eviction", "label": "first eviction"})
+        if ready:
+            out.append({"t_s": round(zero_s + max(ready), 4), "kind": "last-ready", "label": "last replacement Ready"})
+    for entry, fact in facts(record.history, events.GuardTripped):
+        out.append({"t_s": _s(entry.t_ns), "kind": "guard", "label": fact.message})
+    out += [
+        {"t_s": _s(gap.start_ns), "kind": "gap", "label": f"pod watch blind for {gap.length_s:.2f} s"}
+        for gap in gaps(record.history, "pods")
+    ]
+    return sorted(out, key=lambda event: float(str(event["t_s"])))
+
+
+def _fault(record: RunRecord) -> dict[str, Any] | None:
+    window, injection = record.windows.get(PhaseName.FAULT), record.injection
+    if window is None:
+        return None
+    acknowledged = None if injection is None or injection.ended_ns is None else _s(injection.ended_ns)
+    return {"start_s": _s(window.start_ns), "end_s": _s(window.end_ns), "acknowledged_s": acknowledged}
+
+
+def _golden(record: RunRecord, name: PhaseName, window: Window) -> dict[str, Any]:
+    """The four golden signals of one phase as Prometheus saw them: medians over the phase, saturation its highest;
+    None with why.
+    """
+    values: dict[str, list[float]] = {}
+    why: dict[str, str] = {}
+    for _, fact in facts(record.history, events.Sample):
+        key = fact.name if fact.signal == "saturation" else fact.signal
+        if fact.value is None:
+            why[key] = fact.why
+        elif window.start_ns / 1e9 <= float(fact.labels["t_s"]) < window.end_ns / 1e9:
+            values.setdefault(key, []).append(fact.value)
+
+    def middle(key: str) -> float | None:
+        ordered = sorted(values.get(key, []))
+        return ordered[len(ordered) // 2] if ordered else None
+
+    latency_s = middle("latency")
+    reasons = sorted({text for key, text in why.items() if key not in values})
+    return {
+        "phase": name.value,
+        "latency_p99_ms": None if latency_s is None else round(latency_s * 1e3, 3),
+        "traffic_per_s": middle("traffic"),
+        "errors_ratio": middle("errors"),
+        "saturation": {key: max(values[key]) for key in ("cpu", "memory") if key in values},
+        "source": "prometheus",
+        "why": "; ".join(reasons),
+    }

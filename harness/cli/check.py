@@ -1,0 +1,31 @@
+"""``taintlab check``: judge a finished run again."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from reports.terminal import print_result
+
+from harness.history.folder import existing
+from harness.wiring.judging import judge_folder
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register the verb."""
+    parser: argparse.ArgumentParser = subparsers.add_parser("check", help="judge a finished run again")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="the run's folder")
+    parser.add_argument("--json", action="store_true", help="result.json on stdout")
+    parser.set_defaults(handler=handle)
+
+
+def handle(options: argparse.Namespace) -> int:
+    """The exit code of the verdict."""
+    judgement, result = judge_folder(existing(options.folder))
+    if options.json:
+        print(json.dumps(result, indent=1))
+    else:
+        print_result(options.folder)
+    return int(judgement.exit_code)

@@ -1,0 +1,25 @@
+"""``taintlab report``: render a finished run again."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from reports.render import render
+
+from harness.errors import ExitCode
+from harness.history.folder import existing
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register the verb."""
+    parser: argparse.ArgumentParser = subparsers.add_parser("report", help="render a finished run again")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="the run's folder")
+    parser.set_defaults(handler=handle)
+
+
+def handle(options: argparse.Namespace) -> int:
+    """0 when the page was written; it never judges anything anew."""
+    print(render(existing(options.folder).path))
+    return int(ExitCode.PASS)

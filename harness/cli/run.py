@@ -1,0 +1,64 @@
+"""``taintlab run``: run an experiment and judge it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from reports.render import render
+from reports.terminal import print_result
+
+from harness.cli.options import add_where, where_of
+from harness.cli.progress import progress_for
+from harness.clock import Clock, SystemClock
+from harness.errors import ExitCode
+from harness.model.experiment import Experiment
+from harness.run.ports import Progress
+from harness.spec import read_experiment
+from harness.wiring.ephemeral import lab_for
+from harness.wiring.place import Where, open_place
+from harness.wiring.running import Finished, default_folder, run_experiment
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register the verb."""
+    parser: argparse.ArgumentParser = subparsers.add_parser("run", help="run an experiment and judge it")
+    parser.add_argument("file", type=Path, metavar="FILE", help="the experiment")
+    add_where(parser)
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the run folder (default: runs/NAME/UTC-SEED)")
+    parser.add_argument("--keep", action="store_true", help="leave the lab that the run started up")
+    parser.set_defaults(handler=handle)
+
+
+def handle(options: argparse.Namespace) -> int:
+    """The exit code of the verdict."""
+    experiment = read_experiment(options.file)
+    where = where_of(options)
+    clock = SystemClock()
+    path = options.out or default_folder(experiment, clock=clock, base=Path.cwd())
+    with contextlib.ExitStack() as stack:
+        if where.lab is None and where.context is None:
+            report = _say
+            where = replace(where, lab=stack.enter_context(lab_for(experiment, keep=options.keep, report=report)))
+        with progress_for(sys.stderr, clock) as progress:
+            finished = asyncio.run(_run(experiment, where, path, clock, progress))
+    render(finished.folder)
+    print_result(finished.folder)
+    if not finished.judgement.healed:
+        print(f"take off what is left with: taintlab recover {finished.folder}", file=sys.stderr)
+        return int(ExitCode.HEAL_FAILED)
+    return int(finished.judgement.exit_code)
+
+
+async def _run(experiment: Experiment, where: Where, path: Path, clock: Clock, progress: Progress) -> Finished:
+    async with open_place(where, clock=clock, for_writing=True) as place:
+        return await run_experiment(experiment, place, path, clock=clock, progress=progress)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, end="" if line.endswith("\r") else "\n", flush=True)

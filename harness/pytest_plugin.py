@@ -1,0 +1,128 @@
+"""pytest plugin: experiment files as test items.
+
+``pytest FOLDER --taintlab-lab N`` (or ``--taintlab-context C``) collects every YAML file whose kind is Experiment.
+PASS passes;
+FAIL, INVALID and an abort fail; INCONCLUSIVE fails too, unless ``--taintlab-inconclusive=skip``. Everything else of
+taintlab is
+imported only when such an item runs. Options carry our prefix: Locust's own plugin claims ``--host`` and ``-H``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from harness.wiring.running import Finished
+
+_IS_EXPERIMENT = re.compile(rb"^kind:\s*[\"']?Experiment\b", re.MULTILINE)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Our options, all with the prefix ``--taintlab-``."""
+    group = parser.getgroup("taintlab", "experiments on Kubernetes taints")
+    group.addoption("--taintlab-lab", metavar="NAME", help="run experiment files on this lab")
+    group.addoption("--taintlab-context", metavar="NAME", help="run experiment files on this kubeconfig context")
+    group.addoption("--taintlab-kubeconfig", metavar="FILE", type=Path, help="which kubeconfig the context is of")
+    group.addoption("--taintlab-allow-context", metavar="NAME", action="append", default=[])
+    group.addoption("--taintlab-out", metavar="DIR", type=Path, help="where run folders go (default: runs)")
+    group.addoption("--taintlab-inconclusive", choices=["fail", "skip"], default="fail")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Experiment files, when a cluster was named; other YAML is none of our business."""
+    config = parent.config
+    named = config.getoption("--taintlab-lab") or config.getoption("--taintlab-context")
+    if not named or file_path.suffix not in (".yaml", ".yml"):
+        return None
+    if not _IS_EXPERIMENT.search(file_path.read_bytes()[:65536]):
+        return None
+    file: pytest.Collector = ExperimentFile.from_parent(parent, path=file_path)
+    return file
+
+
+class ExperimentFile(pytest.File):
+    """One experiment file: one item."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """The item is named after the file, which is unique in its folder."""
+        yield ExperimentItem.from_parent(self, name=self.path.stem)
+
+
+class NotPassed(Exception):
+    """The experiment did not pass; carries what to tell."""
+
+
+class ExperimentItem(pytest.Item):
+    """Runs one experiment and fails with its reason."""
+
+    def runtest(self) -> None:
+        """Run; NotPassed unless the verdict is PASS."""
+        finished = self._run()
+        result = finished.result
+        self.add_report_section("call", "taintlab", f"report: {finished.folder / 'report.html'}")
+        self.user_properties.append(("taintlab_verdict", result["verdict"]))
+        self.user_properties.append(("taintlab_folder", str(finished.folder)))
+        if result["verdict"] == "INCONCLUSIVE" and self.config.getoption("--taintlab-inconclusive") == "skip":
+            pytest.skip(f"INCONCLUSIVE: {result['reason']}")
+        if result["exit_code"] != 0:
+            raise NotPassed(_text(result))
+
+    def _run(self) -> Finished:
+        from reports.render import render
+
+        from harness.cli.progress import PlainProgress
+        from harness.clock import SystemClock
+        from harness.spec import read_experiment
+        from harness.wiring.place import Where, open_place
+        from harness.wiring.running import default_folder, run_experiment
+
+        option = self.config.getoption
+        where = Where(
+            lab=option("--taintlab-lab"),
+            context=option("--taintlab-context"),
+            kubeconfig=option("--taintlab-kubeconfig"),
+            allow=tuple(option("--taintlab-allow-context")),
+        )
+        clock = SystemClock()
+        experiment = read_experiment(self.path)
+        base: Path = option("--taintlab-out") or Path.cwd()
+        folder = default_folder(experiment, clock=clock, base=base)
+        lines = io.StringIO()
+
+        async def run() -> Finished:
+            async with open_place(where, clock=clock, for_writing=True) as place:
+                return await run_experiment(experiment, place, folder, clock=clock, progress=PlainProgress(lines))
+
+        try:
+            finished = asyncio.run(run())
+        finally:
+            self.add_report_section("call", "progress", lines.getvalue())
+        render(finished.folder)
+        return finished
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The reason alone for what we explain ourselves; a traceback for our own defects."""
+        from harness.errors import TaintlabError
+
+        if isinstance(excinfo.value, NotPassed | TaintlabError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Where the item is."""
+        return self.path, None, f"experiment: {self.name}"
+
+
+def _text(result: dict[str, Any]) -> str:
+    lines = [f"{result['verdict']}: {result['reason']}"]
+    lines += [f"  {check['id']}: {check['verdict']}: {check['reason']}" for check in result["checks"]]
+    if result["decider"]:
+        lines.append(f"  what would decide it: {result['decider']}")
+    return "\n".join(lines)

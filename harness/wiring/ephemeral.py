@@ -1,0 +1,57 @@
+"""The lab of a run that named no cluster: the running one called ``default``, or one of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness import lab as labs
+from harness.errors import UsageError
+from harness.lab.flags import parse_flag
+from harness.lab.processes import ProcessId
+from harness.lab.topology import default_topology, read_topology
+from harness.lab.values import LabSpec
+from harness.model.experiment import Experiment, LabWish
+
+DEFAULT_LAB = "default"
+
+
+@contextmanager
+def lab_for(experiment: Experiment, *, keep: bool, report: Callable[[str], None]) -> Iterator[str]:
+    """The name of a lab to run on. One that is up and fits is used and left; otherwise one is started, and taken
+    down at the end
+    unless `keep`. A lab of an experiment that wants flags or a topology of its own is named after the experiment.
+
+    The started lab belongs to this process: if we are killed, the next `lab up` takes it down.
+    """
+    wish = experiment.lab
+    name = DEFAULT_LAB if wish == LabWish() else f"run-{experiment.name}"[:40].rstrip("-")
+    if labs.find(name) is not None:
+        report(f"using lab {name}, which is up")
+        yield name
+        return
+    owner = None if keep else ProcessId.of(os.getpid())
+    labs.up(_spec(name, experiment), owner=owner, report=report)
+    try:
+        yield name
+    finally:
+        if keep:
+            report(f"lab {name} stays up: taintlab lab down --name {name}")
+        else:
+            labs.down(name)
+
+
+def _spec(name: str, experiment: Experiment) -> LabSpec:
+    wish = experiment.lab
+    topology = default_topology()
+    if wish.topology is not None:
+        path = Path(experiment.source).parent / wish.topology
+        try:
+            topology = read_topology(path.read_text(encoding="utf-8"), file=str(path))
+        except OSError as error:
+            raise UsageError(f"{experiment.source}: lab.topology {path}: {error.strerror}") from error
+    return LabSpec(
+        name=name, kubernetes=wish.kubernetes, topology=topology, flags=tuple(parse_flag(f) for f in wish.flags)
+    )

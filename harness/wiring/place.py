@@ -1,0 +1,134 @@
+"""Where a run happens: a lab, a kind cluster, or a context that was named and allowed. Nothing else is ever touched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness import lab as labs
+from harness.adapters.kube import KubeCluster, connect
+from harness.clock import Clock
+from harness.errors import ClusterError, UsageError
+from harness.lab.values import Lab
+from harness.plan.predict.settings import Gate, Settings, settings_for
+from harness.run.ports import Components
+
+_KIND_PREFIX = "kind-"
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What the command line named. Exactly one of `lab` and `context`, or neither (then a lab is started, or the
+    running one used).
+
+    `allow`: contexts that are neither lab nor kind and may be touched all the same. `prometheus`: a URL, None for
+    the lab's own.
+    """
+
+    lab: str | None = None
+    context: str | None = None
+    kubeconfig: Path | None = None
+    allow: tuple[str, ...] = ()
+    prometheus: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An open cluster with all that belongs to it. `load_prefix`: argv prefix that puts a program where it can reach
+    Services.
+    """
+
+    cluster: KubeCluster
+    components: Components | None
+    load_prefix: tuple[str, ...]
+    prometheus_url: str | None
+    kubernetes_version: str
+    settings: Settings
+    reach: dict[str, Any]
+
+
+class _LabComponents:
+    """See `harness.run.ports.Components`."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+
+    async def restart(self, component: str) -> None:
+        """SIGKILL and start again; LabError when the lab has no such component."""
+        await asyncio.to_thread(labs.restart, self._lab, component)
+
+
+@asynccontextmanager
+async def open_place(where: Where, *, clock: Clock, for_writing: bool) -> AsyncIterator[Place]:
+    """Connect. UsageError when nothing was named, the lab is not up, or the context may not be touched."""
+    if where.lab is not None:
+        place = await _open_lab(labs.get(where.lab), where, clock)
+    elif where.context is not None:
+        place = await _open_context(where.context, where, clock, for_writing=for_writing)
+    else:
+        raise UsageError("name a cluster: --lab NAME or --context NAME (taintlab lab list shows the labs that are up)")
+    try:
+        yield place
+    finally:
+        await place.cluster.close()
+
+
+async def _open_lab(lab: Lab, where: Where, clock: Clock) -> Place:
+    cluster = await connect(kubeconfig=lab.kubeconfig, context=None, name=f"lab {lab.name}", clock=clock)
+    return Place(
+        cluster=cluster,
+        components=_LabComponents(lab),
+        load_prefix=lab.namespace_prefix,
+        prometheus_url=where.prometheus or lab.prometheus_url,
+        kubernetes_version=lab.kubernetes_version,
+        settings=settings_of_lab(lab.kubernetes_version, labs.flags_of(lab)),
+        reach={"lab": lab.name},
+    )
+
+
+async def _open_context(context: str, where: Where, clock: Clock, *, for_writing: bool) -> Place:
+    if for_writing and not context.startswith(_KIND_PREFIX) and context not in where.allow:
+        raise UsageError(
+            f"context {context} is neither a lab nor kind: if it may really be changed, add --allow-context {context}"
+        )
+    cluster = await connect(kubeconfig=where.kubeconfig, context=context, name=f"context {context}", clock=clock)
+    try:
+        version = (await cluster.get("/version"))["gitVersion"]
+    except (ClusterError, KeyError) as error:
+        await cluster.close()
+        raise ClusterError(f"context {context}: {error}") from error
+    return Place(
+        cluster=cluster,
+        components=None,
+        load_prefix=(),
+        prometheus_url=where.prometheus,
+        kubernetes_version=version,
+        settings=settings_for(version),
+        reach={"context": context, "kubeconfig": str(where.kubeconfig) if where.kubeconfig else None},
+    )
+
+
+def settings_of_lab(version: str, flags: Sequence[str]) -> Settings:
+    """Upstream's defaults for `version`, changed by the lab's own component flags (``COMPONENT=--name=value``).
+
+    Read are kube-controller-manager's --kube-api-qps, --kube-api-burst and --feature-gates; a gate counts when that
+    component has it.
+    """
+    settings = settings_for(version)
+    for flag in flags:
+        component, _, text = flag.partition("=")
+        name, _, value = text.removeprefix("--").partition("=")
+        if component != "kube-controller-manager":
+            continue
+        if name == "kube-api-qps":
+            settings = replace(settings, kcm_qps=float(value))
+        elif name == "kube-api-burst":
+            settings = replace(settings, kcm_burst=int(value))
+        elif name == "feature-gates":
+            on = {item.removesuffix("=true") for item in value.split(",") if item.endswith("=true")}
+            settings = replace(settings, gates=frozenset(gate for gate in Gate if gate.value in on))
+    return settings

@@ -1,0 +1,1 @@
+"""The tests: pure, contract, lab, plugin, golden."""

@@ -1,0 +1,136 @@
+"""A small fake of *our own* cluster port, for unit tests of what stands on it. It imitates no controller.
+
+tests/contract/test_cluster_port.py holds it to the real API server: what both do is asserted there, for both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+from harness.clock import Clock, SystemClock
+from harness.errors import Conflict, Indeterminate, NotFound, Refused
+from harness.run.ports import Json, Listing, WatchLine
+
+
+def merged(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """RFC 7386."""
+    out = dict(copy.deepcopy(dict(target)))
+    for key, value in patch.items():
+        if value is None:
+            out.pop(key, None)
+        elif isinstance(value, Mapping):
+            there = out.get(key)
+            out[key] = merged(there if isinstance(there, Mapping) else {}, value)
+        else:
+            out[key] = copy.deepcopy(value)
+    return out
+
+
+class FakeCluster:
+    """Objects by path, one resourceVersion counter, a log of changes that watches read.
+
+    `before_patch` runs before each patch is looked at (a rival's write). `oldest` is the oldest version a watch may
+    start from; raise it to make watches answer 410. `lose_answers`, `broken_watches`: how many more times.
+    """
+
+    name = "fake"
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._version = 0
+        self._log: list[tuple[int, str, str, Json]] = []
+        self._grown = asyncio.Condition()
+        self.objects: dict[str, Json] = {}
+        self.oldest = 0
+        self.before_patch: Callable[[str], None] = lambda path: None
+        self.lose_answers = 0
+        self.broken_watches = 0
+
+    def put(self, path: str, obj: Mapping[str, Any]) -> Json:
+        """Store an object as some other actor would; a new one gets a uid."""
+        self._version += 1
+        stored = copy.deepcopy(dict(obj))
+        meta = stored["metadata"] = dict(stored.get("metadata") or {})
+        meta.setdefault("name", path.rsplit("/", 1)[1])
+        meta.setdefault("uid", f"uid-{path}-{self._version}")
+        meta["resourceVersion"] = str(self._version)
+        kind = "MODIFIED" if path in self.objects else "ADDED"
+        self.objects[path] = stored
+        self._log.append((self._version, kind, path, copy.deepcopy(stored)))
+        return copy.deepcopy(stored)
+
+    def drop(self, path: str) -> None:
+        """Remove an object as some other actor would."""
+        self._version += 1
+        gone = self.objects.pop(path)
+        gone["metadata"]["resourceVersion"] = str(self._version)
+        self._log.append((self._version, "DELETED", path, gone))
+
+    async def wake(self) -> None:
+        """Let watches see what `put` and `drop` did."""
+        async with self._grown:
+            self._grown.notify_all()
+
+    async def get(self, path: str, **query: str) -> Json:
+        """See the port."""
+        if path not in self.objects:
+            raise NotFound(f"GET {path}: 404", status=404, reason="NotFound")
+        return copy.deepcopy(self.objects[path])
+
+    async def list(self, path: str, **query: str) -> Listing:
+        """See the port."""
+        items = [copy.deepcopy(obj) for at, obj in self.objects.items() if at.rsplit("/", 1)[0] == path]
+        return Listing(items, str(self._version), self._clock.now())
+
+    async def create(self, path: str, body: Mapping[str, Any]) -> Json:
+        """See the port."""
+        at = f"{path}/{body['metadata']['name']}"
+        if at in self.objects:
+            raise Refused(f"POST {at}: 409", status=409, reason="AlreadyExists")
+        stored = self.put(at, body)
+        await self.wake()
+        return stored
+
+    async def merge_patch(self, path: str, body: Mapping[str, Any]) -> Json:
+        """See the port."""
+        self.before_patch(path)
+        there = await self.get(path)
+        wanted = (body.get("metadata") or {}).get("resourceVersion")
+        if wanted is not None and wanted != there["metadata"]["resourceVersion"]:
+            raise Conflict(f"PATCH {path}: 409", status=409, reason="Conflict")
+        stored = self.put(path, merged(there, body))
+        await self.wake()
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise Indeterminate(f"PATCH {path}: connection reset")
+        return stored
+
+    async def delete(self, path: str, *, propagation: str = "Background", uid: str | None = None) -> None:
+        """See the port."""
+        there = await self.get(path)
+        if uid is not None and there["metadata"]["uid"] != uid:
+            raise Conflict(f"DELETE {path}: 409", status=409, reason="Conflict")
+        self.drop(path)
+        await self.wake()
+
+    async def watch(self, path: str, *, resource_version: str, **query: str) -> AsyncIterator[WatchLine]:
+        """See the port."""
+        seen = int(resource_version)
+        if seen < self.oldest:
+            raise Refused(f"GET {path}: 410", status=410, reason="Expired")
+        while True:
+            if self.broken_watches:
+                self.broken_watches -= 1
+                raise Indeterminate(f"the watch of {path} broke")
+            for version, kind, at, obj in self._log:
+                if version > seen and at.rsplit("/", 1)[0] == path:
+                    seen = version
+                    yield WatchLine(kind, copy.deepcopy(obj), self._clock.now())
+            async with self._grown:
+                await self._grown.wait()
+
+    async def close(self) -> None:
+        """See the port."""
