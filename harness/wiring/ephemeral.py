@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 from harness import lab as labs
 from harness.errors import UsageError
 from harness.lab.flags import parse_flag
-from harness.lab.processes import ProcessId
 from harness.lab.topology import default_topology, read_topology
 from harness.lab.values import LabSpec
 from harness.model.experiment import Experiment, LabWish
@@ -32,7 +30,7 @@ def lab_for(experiment: Experiment, *, keep: bool, report: Callable[[str], None]
         report(f"using lab {name}, which is up")
         yield name
         return
-    owner = None if keep else ProcessId.of(os.getpid())
+    owner = None if keep else labs.this_process()
     labs.up(_spec(name, experiment), owner=owner, report=report)
     try:
         yield name
@@ -40,7 +38,7 @@ def lab_for(experiment: Experiment, *, keep: bool, report: Callable[[str], None]
         if keep:
             report(f"lab {name} stays up: taintlab lab down --name {name}")
         else:
-            labs.down(name)
+            labs.down_named(name)
 
 
 def _spec(name: str, experiment: Experiment) -> LabSpec:

@@ -14,6 +14,7 @@ from harness.adapters.kube import KubeCluster, connect
 from harness.clock import Clock
 from harness.errors import ClusterError, UsageError
 from harness.lab.values import Lab
+from harness.lab.view import record_of
 from harness.plan.predict.settings import Gate, Settings, settings_for
 from harness.run.ports import Components
 
@@ -65,16 +66,23 @@ class _LabComponents:
 @asynccontextmanager
 async def open_place(where: Where, *, clock: Clock, for_writing: bool) -> AsyncIterator[Place]:
     """Connect. UsageError when nothing was named, the lab is not up, or the context may not be touched."""
-    if where.lab is not None:
-        place = await _open_lab(labs.get(where.lab), where, clock)
-    elif where.context is not None:
+    if where.context is not None:
         place = await _open_context(where.context, where, clock, for_writing=for_writing)
     else:
-        raise UsageError("name a cluster: --lab NAME or --context NAME (taintlab lab list shows the labs that are up)")
+        place = await _open_lab(labs.get(where.lab or _only_lab()), where, clock)
     try:
         yield place
     finally:
         await place.cluster.close()
+
+
+def _only_lab() -> str:
+    """The lab that is meant when none is named: the only one that is up."""
+    up = [row.name for row in labs.listing() if labs.find(row.name) is not None]
+    if len(up) == 1:
+        return up[0]
+    seen = f"labs that are up: {', '.join(up)}" if up else "no lab is up"
+    raise UsageError(f"name a cluster with --lab NAME or --context NAME ({seen})")
 
 
 async def _open_lab(lab: Lab, where: Where, clock: Clock) -> Place:
@@ -85,7 +93,7 @@ async def _open_lab(lab: Lab, where: Where, clock: Clock) -> Place:
         load_prefix=lab.namespace_prefix,
         prometheus_url=where.prometheus or lab.prometheus_url,
         kubernetes_version=lab.kubernetes_version,
-        settings=settings_of_lab(lab.kubernetes_version, labs.flags_of(lab)),
+        settings=settings_of_lab(lab.kubernetes_version, record_of(lab).flags),
         reach={"lab": lab.name},
     )
 

@@ -1,0 +1,323 @@
+"""Performing a write script on a real control plane and looking at what happens.
+
+Nodes are API objects without a kubelet, kept Ready by heartbeats of ours; pods are bound to them from birth and have
+no grace period,
+so that an evicted pod vanishes in the instant of its deletion. Everything of a script lives in a namespace of its
+own, and its
+node names carry the script's number, so that many scripts run side by side on one control plane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from harness.clock import Clock
+from harness.errors import ClusterError, Indeterminate, NotFound, Refused, UsageError
+from harness.model.scenario import (
+    CreatePod,
+    DeletePod,
+    Restart,
+    Scenario,
+    ScenarioPod,
+    SetTaints,
+    SetTolerations,
+    Write,
+)
+from harness.run.ports import Cluster, Components, Json
+
+REPLAY_LABEL = "taintlab.dev/replay"
+_HEARTBEAT_S = 5.0
+_READY_TIMEOUT_S = 30.0
+_LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+
+
+@dataclass(frozen=True, slots=True)
+class PodEnd:
+    """What became of one pod name. `at_s`: deletionTimestamp first seen, seconds after time 0; None unless evicted."""
+
+    outcome: str
+    at_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """`pods` by name; `refused`: indexes of writes that were answered with anything but success; `late_s`: the
+    latest acknowledgement
+    behind its `at`.
+    """
+
+    pods: dict[str, PodEnd]
+    refused: tuple[int, ...]
+    late_s: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As the write-script format has it; additions: ``late_s``."""
+        pods: dict[str, Any] = {}
+        for name, end in self.pods.items():
+            pods[name] = {"outcome": end.outcome} | ({} if end.at_s is None else {"at": end.at_s})
+        return {"version": 1, "pods": pods, "refused": list(self.refused), "late_s": round(self.late_s, 4)}
+
+
+@dataclass(slots=True)
+class _Sighting:
+    """The watch's view of one pod name (its latest object)."""
+
+    deleting_ns: int | None = None
+    by_us: bool = False
+    exists: bool = False
+
+
+@dataclass(slots=True)
+class _Stage:
+    """One script's part of the cluster."""
+
+    scenario: Scenario
+    number: int
+    namespace: str
+    sightings: dict[str, _Sighting] = field(default_factory=dict)
+    added: list[Json] = field(default_factory=list)
+    """Tolerations that admission appends to every new pod."""
+
+    def node(self, name: str) -> str:
+        """The node's name on the cluster."""
+        return f"{self.namespace}-{name}"
+
+    @property
+    def pods_path(self) -> str:
+        """The collection of the script's pods."""
+        return f"/api/v1/namespaces/{self.namespace}/pods"
+
+
+class Replayer:
+    """Replays scenarios on one cluster."""
+
+    def __init__(self, cluster: Cluster, components: Components | None, clock: Clock, *, prefix: str) -> None:
+        """`prefix` starts every namespace and node name we make; unique on the cluster."""
+        self._cluster = cluster
+        self._components = components
+        self._clock = clock
+        self._prefix = prefix
+
+    async def replay(self, scenario: Scenario, *, number: int = 0) -> Replayed:
+        """Set the world up, perform the writes, look until `until_s`, clean up. UsageError for what the cluster
+        cannot show.
+        """
+        if self._components is None and any(isinstance(write, Restart) for write in scenario.writes):
+            raise UsageError("a script that restarts a component needs a lab")
+        stage = _Stage(scenario, number, f"{self._prefix}-{number}")
+        beating = asyncio.create_task(self._heartbeats(stage))
+        try:
+            await self._set_up(stage)
+            return await self._perform(stage)
+        finally:
+            beating.cancel()
+            await self._clean_up(stage)
+
+    async def _set_up(self, stage: _Stage) -> None:
+        labels = {REPLAY_LABEL: stage.namespace}
+        namespace = {"metadata": {"name": stage.namespace, "labels": labels}}
+        await self._cluster.create("/api/v1/namespaces", namespace)
+        account = {"metadata": {"name": "default"}}
+        try:
+            await self._cluster.create(f"/api/v1/namespaces/{stage.namespace}/serviceaccounts", account)
+        except Refused as error:
+            if error.reason != "AlreadyExists":
+                raise
+        for node in stage.scenario.nodes:
+            name = stage.node(node.name)
+            await self._beat(name, create=True)
+            body = {"metadata": {"name": name, "labels": {**node.labels, **labels}}, "status": _ready_status()}
+            await self._cluster.create("/api/v1/nodes", body)
+        for node in stage.scenario.nodes:
+            await self._without_admission_taint(stage.node(node.name))
+        for node in stage.scenario.nodes:
+            if node.taints:
+                await self._set_taints(stage.node(node.name), [taint.to_api() for taint in node.taints])
+        for pod in stage.scenario.pods:
+            await self._create_pod(stage, pod)
+
+    async def _without_admission_taint(self, name: str) -> None:
+        """Wait until the node lifecycle controller took off not-ready:NoSchedule, which admission puts on every new
+        node.
+        """
+        deadline_ns = self._clock.now().mono_ns + int(_READY_TIMEOUT_S * 1e9)
+        path = f"/api/v1/nodes/{name}"
+        node = await self._cluster.get(path)
+        lines = self._cluster.watch(
+            "/api/v1/nodes", resource_version=node["metadata"]["resourceVersion"], fieldSelector=f"metadata.name={name}"
+        )
+        try:
+            while node["spec"].get("taints"):
+                left_s = (deadline_ns - self._clock.now().mono_ns) / 1e9
+                line = await asyncio.wait_for(anext(aiter(lines)), max(0.0, left_s))
+                node = line.object
+                node.setdefault("spec", {})
+        except TimeoutError as error:
+            seen = node["spec"].get("taints")
+            raise ClusterError(f"node {name} still has {seen} after {_READY_TIMEOUT_S:g} s") from error
+        finally:
+            await lines.aclose()  # type: ignore[attr-defined]  # async generators have it
+
+    async def _perform(self, stage: _Stage) -> Replayed:
+        listing = await self._cluster.list(stage.pods_path)
+        for item in listing.items:
+            stage.sightings[item["metadata"]["name"]] = _Sighting(exists=True)
+        watching = asyncio.create_task(self._watch(stage, listing.resource_version))
+        refused: list[int] = []
+        late_s, zero_ns, spare_s = 0.0, None, 0.0
+        try:
+            for index, write in enumerate(stage.scenario.writes):
+                if zero_ns is not None:
+                    await self._sleep_until(zero_ns + int((write.at_s - spare_s) * 1e9))
+                sent_ns = self._clock.now().mono_ns
+                try:
+                    await self._write(stage, write)
+                except (Refused, NotFound):
+                    refused.append(index)
+                acknowledged_ns = self._clock.now().mono_ns
+                spare_s = min(0.02, (acknowledged_ns - sent_ns) / 1e9)
+                if zero_ns is None:
+                    zero_ns = acknowledged_ns - int(write.at_s * 1e9)
+                late_s = max(late_s, (acknowledged_ns - zero_ns) / 1e9 - write.at_s)
+            if zero_ns is None:
+                zero_ns = self._clock.now().mono_ns
+            await self._sleep_until(zero_ns + int(stage.scenario.until_s * 1e9))
+        finally:
+            watching.cancel()
+        failure = next(iter(await asyncio.gather(watching, return_exceptions=True)), None)
+        if isinstance(failure, Exception):
+            raise Indeterminate(f"the watch of {stage.namespace} broke: {failure}")
+        return Replayed(_ends(stage, zero_ns), tuple(refused), late_s)
+
+    async def _sleep_until(self, deadline_ns: int) -> None:
+        left_s = (deadline_ns - self._clock.now().mono_ns) / 1e9
+        if left_s > 0:
+            await asyncio.sleep(left_s)
+
+    async def _write(self, stage: _Stage, write: Write) -> None:
+        match write:
+            case SetTaints(node=node, taints=taints):
+                await self._set_taints(stage.node(node), [taint.to_api() for taint in taints])
+            case SetTolerations(pod=pod, tolerations=tolerations):
+                wanted = [t.to_api() for t in tolerations] + stage.added
+                patch = {"spec": {"tolerations": wanted or None}}
+                await self._cluster.merge_patch(f"{stage.pods_path}/{pod}", patch)
+            case CreatePod(pod=pod):
+                await self._create_pod(stage, pod)
+            case DeletePod(pod=pod):
+                await self._delete(stage, pod)
+            case Restart(component=component):
+                assert self._components is not None
+                await self._components.restart(component.value)
+            case _:
+                raise UsageError(f"a replay cannot perform {type(write).__name__}")
+
+    async def _delete(self, stage: _Stage, pod: str) -> None:
+        sighting = stage.sightings.setdefault(pod, _Sighting())
+        sighting.by_us = True  # before the deed: the watch may tell of it before the answer is here
+        try:
+            await self._cluster.delete(f"{stage.pods_path}/{pod}")
+        except NotFound:
+            sighting.by_us = False
+            raise
+
+    async def _set_taints(self, name: str, taints: list[Json]) -> None:
+        await self._cluster.merge_patch(f"/api/v1/nodes/{name}", {"spec": {"taints": taints or None}})
+
+    async def _create_pod(self, stage: _Stage, pod: ScenarioPod) -> None:
+        spec: dict[str, Any] = {
+            "nodeName": stage.node(pod.node),
+            "terminationGracePeriodSeconds": 0,
+            "automountServiceAccountToken": False,
+            "tolerations": [t.to_api() for t in pod.tolerations],
+            "containers": [{"name": "c", "image": "none"}],
+        }
+        body = {"metadata": {"name": pod.key}, "spec": spec}
+        stored = await self._cluster.create(stage.pods_path, body)
+        stage.sightings.setdefault(pod.key, _Sighting())
+        stage.added = _added_tolerations(stage, pod, stored)
+
+    async def _watch(self, stage: _Stage, version: str) -> None:
+        async for line in self._cluster.watch(stage.pods_path, resource_version=version):
+            if line.type == "BOOKMARK":
+                continue
+            meta = line.object["metadata"]
+            sighting = stage.sightings.setdefault(meta["name"], _Sighting())
+            if line.type == "ADDED":
+                stage.sightings[meta["name"]] = sighting = _Sighting(exists=True)
+            if sighting.deleting_ns is None and (meta.get("deletionTimestamp") or line.type == "DELETED"):
+                sighting.deleting_ns = line.arrived.mono_ns
+            if line.type == "DELETED":
+                sighting.exists = False
+        raise Indeterminate("the server ended it")
+
+    async def _heartbeats(self, stage: _Stage) -> None:
+        while True:
+            await asyncio.sleep(_HEARTBEAT_S)
+            for node in stage.scenario.nodes:
+                await self._beat(stage.node(node.name), create=False)
+
+    async def _beat(self, name: str, *, create: bool) -> None:
+        renewed = datetime.fromtimestamp(self._clock.now().wall_ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        spec = {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": renewed}
+        if create:
+            await self._cluster.create(_LEASES, {"metadata": {"name": name}, "spec": spec})
+        else:
+            await self._cluster.merge_patch(f"{_LEASES}/{name}", {"spec": spec})
+
+    async def _clean_up(self, stage: _Stage) -> None:
+        """Nodes first: with them gone nothing of the script keeps a controller busy. What is gone already is fine."""
+        paths = [f"/api/v1/nodes/{stage.node(n.name)}" for n in stage.scenario.nodes]
+        paths += [f"{_LEASES}/{stage.node(n.name)}" for n in stage.scenario.nodes]
+        listing = await self._cluster.list(stage.pods_path)
+        paths = [f"{stage.pods_path}/{item['metadata']['name']}" for item in listing.items] + paths
+        for path in [*paths, f"/api/v1/namespaces/{stage.namespace}"]:
+            try:
+                await self._cluster.delete(path)
+            except NotFound:
+                continue
+
+
+def _ends(stage: _Stage, zero_ns: int) -> dict[str, PodEnd]:
+    """What became of each pod name of the script."""
+    names = [pod.key for pod in stage.scenario.pods]
+    names += [write.pod.key for write in stage.scenario.writes if isinstance(write, CreatePod)]
+    out: dict[str, PodEnd] = {}
+    for name in dict.fromkeys(names):
+        sighting = stage.sightings.get(name)
+        if sighting is None or (not sighting.exists and sighting.deleting_ns is None):
+            out[name] = PodEnd("never-created")
+        elif sighting.deleting_ns is None:
+            out[name] = PodEnd("survives")
+        elif sighting.by_us:
+            out[name] = PodEnd("deleted")
+        else:
+            out[name] = PodEnd("evicted", round((sighting.deleting_ns - zero_ns) / 1e9, 4))
+    return out
+
+
+def _added_tolerations(stage: _Stage, pod: ScenarioPod, stored: Json) -> list[Json]:
+    """What admission appended. UsageError when it could change the script's outcome: the cluster then answers
+    another question.
+    """
+    wanted = [t.to_api() for t in pod.tolerations]
+    added: list[Json] = (stored["spec"].get("tolerations") or [])[len(wanted) :]
+    keys = {toleration.get("key") for toleration in added}
+    taints = [taint for node in stage.scenario.nodes for taint in node.taints]
+    taints += [taint for write in stage.scenario.writes if isinstance(write, SetTaints) for taint in write.taints]
+    if any(taint.key in keys for taint in taints):
+        raise UsageError(
+            f"this control plane adds tolerations of {', '.join(sorted(map(str, keys)))} to new pods, and the script's "
+            "taints meet them: use a lab with "
+            "--flag kube-apiserver=--disable-admission-plugins=DefaultTolerationSeconds"
+        )
+    return added
+
+
+def _ready_status() -> Json:
+    ready = {"type": "Ready", "status": "True", "reason": "Replayed"}
+    amount = {"cpu": "1000", "memory": "1000Gi", "pods": "10000"}
+    return {"conditions": [ready], "capacity": amount, "allocatable": amount}

@@ -1,0 +1,213 @@
+"""Made-up finished runs, written and read by the real recorder and reader: what judges are tested with."""
+
+from __future__ import annotations
+
+import tempfile
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.check.record import RunRecord
+from harness.check.traffic import traffic_of
+from harness.clock import Instant
+from harness.history.read import read_history
+from harness.history.record import Recorder
+from harness.model import events
+from harness.model.experiment import (
+    Expect,
+    Experiment,
+    Fault,
+    Guard,
+    LabWish,
+    Load,
+    Manifest,
+    Phases,
+    TaintFault,
+    Target,
+)
+from harness.model.plan import Action, Plan, Step
+from harness.model.taints import Effect, Taint, Toleration
+from harness.plan.predict.settings import Settings
+from loadgen.rows import Outcome, Rows
+
+S = 1_000_000_000
+NODE = "n1"
+SPOT = Taint("spot", Effect.NO_EXECUTE, "x")
+FOREVER = Toleration(key="spot", value="x", effect=Effect.NO_EXECUTE)
+
+
+class HandClock:
+    """A clock that stands where it was put; the run starts at 5 s of it."""
+
+    def __init__(self) -> None:
+        self.t_ns = 5 * S
+
+    def now(self) -> Instant:
+        """Where it stands."""
+        return Instant(mono_ns=self.t_ns, wall_ns=1_700_000_000 * S + self.t_ns)
+
+    def to(self, second: float) -> None:
+        """Stand at `second` of the run."""
+        self.t_ns = 5 * S + round(second * S)
+
+
+@dataclass
+class MadePod:
+    """A pod on the target and what becomes of it; seconds of the run."""
+
+    name: str
+    tolerations: tuple[Toleration, ...] = ()
+    leaves_at: float | None = None
+    gone_at: float | None = None
+    reason: str | None = "DeletionByTaintManager"
+    owner: str = "web"
+    owner_kind: str = "ReplicaSet"
+    seen_at: float = 0.5
+    node: str = NODE
+    relisted: bool = False
+
+    @property
+    def uid(self) -> str:
+        """Its UID."""
+        return f"uid-{self.name}"
+
+    def seen(self, change: str, **changes: object) -> events.PodSeen:
+        """One sighting."""
+        values: dict[str, object] = {
+            "change": change,
+            "namespace": "default",
+            "name": self.name,
+            "uid": self.uid,
+            "node": self.node,
+            "phase": "Running",
+            "ready": True,
+            "deletion_timestamp": None,
+            "grace_s": None,
+            "disruption_reason": None,
+            "tolerations": tuple(t.to_api() for t in self.tolerations),
+            "owner_kind": self.owner_kind,
+            "owner_name": self.owner,
+            "owner_uid": f"uid-{self.owner}" if self.owner else "",
+            "resource_version": "1",
+        }
+        return events.PodSeen(**{**values, **changes})  # type: ignore[arg-type]
+
+    def sightings(self) -> list[tuple[float, events.Fact]]:
+        """All of them, by second."""
+        out: list[tuple[float, events.Fact]] = [(self.seen_at, self.seen("LISTED"))]
+        if self.leaves_at is not None:
+            leaving = self.seen(
+                "LISTED" if self.relisted else "MODIFIED",
+                deletion_timestamp="2026-01-01T00:00:00Z",
+                disruption_reason=self.reason,
+            )
+            out.append((self.leaves_at, leaving))
+        if self.gone_at is not None:
+            out.append((self.gone_at, self.seen("DELETED", deletion_timestamp="2026-01-01T00:00:00Z")))
+        return out
+
+
+@dataclass
+class MadeRun:
+    """Warmup 1 to 3 s, baseline 3 to 13, fault 13 to 43 (taint acknowledged at 13.0), recovery 43 to 63, removal at
+    64.
+    """
+
+    pods: Sequence[MadePod] = ()
+    expect: Expect = field(default_factory=Expect)
+    faults: tuple[Fault, ...] = (TaintFault(SPOT),)
+    extra: list[tuple[float, events.Fact]] = field(default_factory=list)
+    requests: Sequence[tuple[float, float, Outcome]] | None = None
+    workload: tuple[Manifest, ...] = ()
+    injected: bool = True
+    load_ok: bool = True
+    summary: dict[str, object] = field(default_factory=dict)
+    state: str = "completed"
+    settings: Settings = field(default_factory=Settings)
+
+    def record(self) -> RunRecord:
+        """The run as the judges get it."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "history.jsonl"
+            clock = HandClock()
+            recorder = Recorder(path, clock, run_id="r1")
+            for second, fact in sorted(self._facts(), key=lambda item: item[0]):
+                clock.to(second)
+                recorder.record(fact, source="test")
+            recorder.close()
+            history = read_history(path)
+        rows = None if self.requests is None else rows_of(self.requests, start_mono_ns=history.started.mono_ns)
+        traffic = None if rows is None else traffic_of(rows, start_mono_ns=history.started.mono_ns)
+        steps = tuple(Step(f"inject-{n}", Action.INJECT, NODE, 0.0, fault=f) for n, f in enumerate(self.faults))
+        plan = Plan("r1", "made", (NODE,), steps, ())
+        return RunRecord(self._experiment(), plan, history, rows, traffic, self._summary(), self.settings)
+
+    def _experiment(self) -> Experiment:
+        load = None if self.requests is None else Load("http://web", 100.0)
+        target = Target(names=(NODE,))
+        phases = Phases(2, 10, 30, 20)
+        return Experiment(
+            "made", "", "made.yaml", self.workload, target, load, phases, self.faults, self.expect, Guard(), LabWish()
+        )
+
+    def _summary(self) -> dict[str, object]:
+        n = len(self.requests or ())
+        return {"due": n, "sent": n, "lateness_p99_ms": 0.8, "cpu": 0.1, **self.summary}
+
+    def _facts(self) -> list[tuple[float, events.Fact]]:
+        def deed(step: str, action: str, subject: str, start: float, end: float) -> list[tuple[float, events.Fact]]:
+            detail = {"resourceVersion": f"rv-{step}"}
+            return [(start, events.StepInvoked(step, action, subject)), (end, events.StepDone(step, detail))]
+
+        out: list[tuple[float, events.Fact]] = [(0.1, node_seen("LISTED", ()))]
+        for name, start in (("warmup", 1.0), ("baseline", 3.0), ("fault", 12.98), ("recovery", 43.0)):
+            out += deed(f"phase-{name}", "phase", name, start, start)
+        if self.injected and self.faults:
+            out += deed("inject-0", "inject", NODE, 12.99, 13.0)
+            out.append((13.001, node_seen("MODIFIED", (SPOT,), version="rv-inject-0")))
+            out += deed("heal-0", "heal", NODE, 42.98, 42.99)
+            out.append((42.991, node_seen("MODIFIED", (), version="rv-heal-0")))
+        out += deed("stop-load", "stop-load", "", 63.0, 63.1)
+        if self.requests is not None:
+            ended = events.LoadEnded(self.load_ok, self._summary(), "" if self.load_ok else "killed?")
+            out.append((63.05, ended))
+        out += deed("remove", "remove", "", 64.0, 65.0)
+        for pod in self.pods:
+            out += pod.sightings()
+        out += self.extra
+        if self.state:
+            out.append((66.0, events.RunEnded(self.state)))
+        return out
+
+
+def node_seen(change: str, taints: tuple[Taint, ...], *, version: str = "0") -> events.NodeSeen:
+    """A sighting of the target node."""
+    return events.NodeSeen(change, NODE, "uid-n1", tuple(t.to_api() for t in taints), False, True, version)
+
+
+def rows_of(requests: Sequence[tuple[float, float, Outcome]], *, start_mono_ns: int) -> Rows:
+    """Rows from (second of the run, latency in seconds, outcome)."""
+    intended = [start_mono_ns + round(at * S) for at, _, _ in requests]
+    service = [round(latency * S) for _, latency, _ in requests]
+    return Rows(
+        intended_ns=array("q", intended),
+        started_ns=array("q", intended),
+        service_ns=array("q", service),
+        status=array("H", [200] * len(requests)),
+        outcome=bytes(int(outcome) for _, _, outcome in requests),
+        arrival=array("I", range(len(requests))),
+        timeout_ns=2 * S,
+    )
+
+
+def steady(
+    start: float, end: float, *, rate: float = 100, bad_every: int = 0, slow_every: int = 0
+) -> list[tuple[float, float, Outcome]]:
+    """Requests from `start` to `end`, every n-th bad, every n-th slow (0.5 s)."""
+    out = []
+    for i in range(int((end - start) * rate)):
+        bad = bool(bad_every) and i % bad_every == 0
+        slow = bool(slow_every) and i % slow_every == 0
+        out.append((start + i / rate, 0.5 if slow else 0.004, Outcome.RESET if bad else Outcome.OK))
+    return out

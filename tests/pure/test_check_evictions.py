@@ -1,0 +1,101 @@
+"""Each pod against its own interval; each verdict has a twin that must not get it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness.check.evictions import eviction_rows, judge_evictions
+from harness.model import events
+from harness.model.taints import Effect, Toleration
+from harness.model.verdicts import PodVerdict, Verdict
+from tests.pure.records import FOREVER, MadePod, MadeRun, S
+
+FIVE = Toleration(key="spot", value="x", effect=Effect.NO_EXECUTE, seconds=5)
+FORTY = replace(FIVE, seconds=40)
+GAP = events.WatchGap("pods", int(17.5 * S), "connection reset")
+
+CASES = {
+    "no toleration, leaves at once": (MadePod("p", leaves_at=13.1), PodVerdict.ON_TIME),
+    "no toleration, leaves before the acknowledgement by a hair": (MadePod("p", leaves_at=12.995), PodVerdict.ON_TIME),
+    "no toleration, leaves 3 s late": (MadePod("p", leaves_at=16.0), PodVerdict.LATE),
+    "no toleration, stays": (MadePod("p"), PodVerdict.SURVIVED_WRONGLY),
+    "5 s, leaves after 5": (MadePod("p", (FIVE,), leaves_at=18.05), PodVerdict.ON_TIME),
+    "5 s, leaves after 4.9": (MadePod("p", (FIVE,), leaves_at=17.9), PodVerdict.EARLY),
+    "5 s, leaves after 8": (MadePod("p", (FIVE,), leaves_at=21.0), PodVerdict.LATE),
+    "5 s, stays": (MadePod("p", (FIVE,)), PodVerdict.SURVIVED_WRONGLY),
+    "5 s, somebody else deletes it after 2": (MadePod("p", (FIVE,), leaves_at=15.0, reason=None), PodVerdict.UNKNOWN),
+    "40 s, the taint is gone by then": (MadePod("p", (FORTY,)), PodVerdict.SURVIVED),
+    "40 s, leaves all the same": (MadePod("p", (FORTY,), leaves_at=53.0), PodVerdict.EVICTED_WRONGLY),
+    "for ever, stays": (MadePod("p", (FOREVER,)), PodVerdict.SURVIVED),
+    "for ever, leaves": (MadePod("p", (FOREVER,), leaves_at=13.1), PodVerdict.EVICTED_WRONGLY),
+    "for ever, drained by somebody": (
+        MadePod("p", (FOREVER,), leaves_at=20.0, reason="EvictionByEvictionAPI"),
+        PodVerdict.UNKNOWN,
+    ),
+    "for ever, removed with the workload at the end": (MadePod("p", (FOREVER,), leaves_at=64.2), PodVerdict.SURVIVED),
+}
+
+
+@pytest.mark.parametrize(("pod", "expected"), CASES.values(), ids=CASES.keys())
+def test_pod_verdict(pod: MadePod, expected: PodVerdict) -> None:
+    (row,) = eviction_rows(MadeRun([pod]).record())
+    assert row.verdict is expected, row.reason
+
+
+BLIND = {
+    "the whole gap lies in the interval": (18.0, 18.1, PodVerdict.ON_TIME),
+    "it may have left before": (17.0, 18.1, PodVerdict.UNKNOWN),
+    "it may have left after": (18.0, 25.0, PodVerdict.UNKNOWN),
+}
+
+
+@pytest.mark.parametrize(("since", "at", "expected"), BLIND.values(), ids=BLIND.keys())
+def test_a_deletion_in_a_gap_counts_only_if_no_instant_of_it_would_be_wrong(
+    since: float, at: float, expected: PodVerdict
+) -> None:
+    pod = MadePod("p", (FIVE,), leaves_at=at, relisted=True)
+    gap = events.WatchGap("pods", int(since * S), "connection reset")
+    (row,) = eviction_rows(MadeRun([pod], extra=[(at, gap)]).record())
+    assert row.verdict is expected, row.reason
+
+
+def judged(run: MadeRun) -> Verdict:
+    """The check's verdict."""
+    record = run.record()
+    return judge_evictions(eviction_rows(record), record).verdict
+
+
+def test_no_pod_on_the_target_is_inconclusive() -> None:
+    assert judged(MadeRun([MadePod("p", node="elsewhere")])) is Verdict.INCONCLUSIVE
+
+
+def test_nothing_injected_is_inconclusive() -> None:
+    assert judged(MadeRun([MadePod("p")], injected=False)) is Verdict.INCONCLUSIVE
+
+
+def test_one_wrong_pod_among_many_right_ones_fails() -> None:
+    right = [MadePod(f"p{i}", leaves_at=13.1) for i in range(5)]
+    assert judged(MadeRun(right)) is Verdict.PASS
+    assert judged(MadeRun([*right, MadePod("wrong")])) is Verdict.FAIL
+
+
+def test_a_pod_that_comes_to_the_target_during_the_fault_is_judged_from_its_coming() -> None:
+    ping = MadePod("ping", (FIVE,), seen_at=0.5, leaves_at=18.02, gone_at=18.5)
+    pong = MadePod("pong", (FIVE,), seen_at=18.2, leaves_at=23.25)
+    rows = {row.pod: row for row in eviction_rows(MadeRun([ping, pong]).record())}
+    assert rows["default/pong"].verdict is PodVerdict.ON_TIME, rows["default/pong"].reason
+    too_soon = replace(pong, leaves_at=20.0)
+    rows = {row.pod: row for row in eviction_rows(MadeRun([ping, too_soon]).record())}
+    assert rows["default/pong"].verdict is PodVerdict.EARLY
+
+
+def test_replacements_are_matched_by_owner_and_order() -> None:
+    old = [MadePod(f"old{i}", leaves_at=13.1 + i / 100) for i in range(2)]
+    new = [MadePod(f"new{i}", seen_at=13.2 + i / 100, node="n2") for i in range(2)]
+    other = MadePod("other", owner="db", seen_at=13.15, node="n2")
+    rows = {row.pod: row for row in eviction_rows(MadeRun([*old, *new, other]).record())}
+    assert rows["default/old0"].replacement == "default/new0"
+    assert rows["default/old1"].replacement == "default/new1"
+    assert rows["default/old1"].replacement_ready_s == pytest.approx(0.21)
