@@ -88,6 +88,7 @@ class Conductor:
         self._load_stopping = False
         self._fault_start_ns = 0
         self._injected_ns: int | None = None
+        self._told: set[str] = set()
         limit = stage.experiment.guard.bad_ratio
         self._guard = BadRatioGuard(limit) if limit is not None else None
         self._guarding = False
@@ -245,6 +246,9 @@ class Conductor:
     def _tell_eviction(self, seen: events.PodSeen, arrived: Instant) -> None:
         if self._injected_ns is None or not seen.deletion_timestamp or seen.node not in self._stage.targets:
             return
+        if seen.uid in self._told:
+            return
+        self._told.add(seen.uid)
         seconds = (arrived.mono_ns - self._stage.recorder.start.mono_ns - self._injected_ns) / 1e9
         self._stage.progress.evicted(f"{seen.namespace}/{seen.name}", seconds=seconds)
 

@@ -69,7 +69,7 @@ class Made:
     expect: dict[str, Any] = field(
         default_factory=lambda: {
             "evictions": "as-predicted",
-            "slos": [{"name": "success", "phases": ["baseline", "fault"], "good": "success", "ratio": 0.99}],
+            "slos": [{"name": "success", "phases": ["baseline", "fault"], "good": "success", "ratio": 0.98}],
             "recovery": {"within": "5s"},
         }
     )
@@ -78,8 +78,7 @@ class Made:
         """The experiment's file; its manifests beside it."""
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name}}
         objects = [namespace]
-        for obj in self.objects:
-            objects.append({**obj, "metadata": {**obj["metadata"], "namespace": self.name}})
+        objects += [{**obj, "metadata": {**obj["metadata"], "namespace": self.name}} for obj in self.objects]
         (folder / "objects.yaml").write_text(yaml.safe_dump_all(objects))
         spec: dict[str, Any] = {
             "workload": ["objects.yaml"],

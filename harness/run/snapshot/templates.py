@@ -1,0 +1,176 @@
+"""From wire pods to records: one template for all pods whose specs are the same, word for word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import UNSET, Raw, UnsetType
+
+from harness.model.inventory import Phase, PodRecord, PodTemplate
+from harness.run.snapshot import parse, wire
+
+_PHASES = {phase.value: phase for phase in Phase}
+
+
+def _bytes(raw: Raw | UnsetType) -> bytes:
+    return b"" if raw is UNSET else bytes(raw)
+
+
+class Templates:
+    """Makes records; knows every template so far by the bytes it was made of."""
+
+    def __init__(self) -> None:
+        """No template yet."""
+        self._known: dict[tuple[Any, ...], PodTemplate] = {}
+        self._names: dict[str, str] = {}
+        self._labels = parse.once(parse.labels)
+        self._owner = parse.once(parse.controller)
+        self._tolerations = parse.once(parse.tolerations)
+        self._pairs = parse.once(parse.pairs)
+        self._affinity = parse.once(lambda value: value)
+        self._requests = parse.once(parse.container_requests)
+        self._amounts = parse.once(parse.amounts)
+        self._ports = parse.once(parse.host_ports)
+        self._node_terms = parse.once(parse.required_node_terms)
+        self._spreads = parse.once(lambda value: value)
+        self._ephemeral = parse.once(_ephemeral_class)
+
+    def record(self, pod: wire.Pod) -> PodRecord:
+        """The record of one pod. ValueError for an operator, effect or quantity that Kubernetes does not know."""
+        meta, spec, status = pod.metadata, pod.spec, pod.status
+        key = self._key(pod)
+        template = self._known.get(key)
+        if template is None:
+            template = self._known[key] = self._template(pod)
+        ready = False
+        for condition in status.conditions or ():
+            if condition.type == "Ready":
+                ready = condition.status == "True"
+        return PodRecord(
+            meta.name,
+            meta.uid,
+            self._names.setdefault(spec.node_name, spec.node_name),
+            _PHASES.get(status.phase, Phase.UNKNOWN),
+            ready,
+            meta.deletion_timestamp is not None,
+            template,
+            status.start_time,
+        )
+
+    def _key(self, pod: wire.Pod) -> tuple[Any, ...]:
+        """Everything a template is made of, as bytes: equal keys mean equal templates."""
+        meta, spec = pod.metadata, pod.spec
+        volumes = spec.volumes
+        return (
+            meta.namespace,
+            _bytes(meta.labels),
+            _bytes(meta.owner_references),
+            _bytes(spec.tolerations),
+            _bytes(spec.affinity),
+            _containers_key(spec.containers),
+            _containers_key(spec.init_containers) if spec.init_containers else None,
+            _bytes(spec.node_selector),
+            _bytes(spec.topology_spread_constraints),
+            _volumes_key(volumes) if volumes else None,
+            _bytes(spec.overhead),
+            _bytes(spec.resources),
+            spec.priority,
+            spec.preemption_policy,
+            spec.scheduler_name,
+            _bytes(spec.scheduling_gates),
+            spec.termination_grace_period_seconds,
+            _bytes(spec.resource_claims),
+            meta.annotations is not None and meta.annotations.mirror is not None,
+        )
+
+    def _template(self, pod: wire.Pod) -> PodTemplate:
+        meta, spec = pod.metadata, pod.spec
+        namespace = meta.namespace or "default"
+        own = self._labels(_bytes(meta.labels))
+        affinity = self._affinity(_bytes(spec.affinity))
+        volumes = spec.volumes or []
+        return PodTemplate(
+            namespace=namespace,
+            labels=own,
+            owner=self._owner(_bytes(meta.owner_references)),
+            tolerations=self._tolerations(_bytes(spec.tolerations)),
+            requests=self._pod_requests(spec),
+            node_selector=self._pairs(_bytes(spec.node_selector)),
+            node_affinity=self._node_terms(_bytes(spec.affinity)),
+            affinity=parse.pod_terms(affinity, "podAffinity", namespace),
+            anti_affinity=parse.pod_terms(affinity, "podAntiAffinity", namespace),
+            spread=parse.spreads(self._spreads(_bytes(spec.topology_spread_constraints)), own),
+            host_ports=self._host_ports(spec),
+            claims=tuple(v.persistent_volume_claim.claim_name for v in volumes if v.persistent_volume_claim),
+            ephemeral_classes=tuple(self._ephemeral(_bytes(v.ephemeral)) for v in volumes if v.ephemeral is not UNSET),
+            priority=spec.priority or 0,
+            preempts=spec.preemption_policy != "Never",
+            grace_s=30 if spec.termination_grace_period_seconds is None else spec.termination_grace_period_seconds,
+            scheduler=spec.scheduler_name,
+            gates=tuple(gate["name"] for gate in self._affinity(_bytes(spec.scheduling_gates)) or ()),
+            is_mirror=meta.annotations is not None and meta.annotations.mirror is not None,
+            has_local_data=any(v.empty_dir is not UNSET for v in volumes),
+            unmodelled=("dynamic resource claims",) if self._affinity(_bytes(spec.resource_claims)) else (),
+        )
+
+    def _host_ports(self, spec: wire.PodSpec) -> tuple[Any, ...]:
+        running = [c for c in spec.init_containers or () if c.restart_policy == "Always"] + (spec.containers or [])
+        return tuple(port for container in running for port in self._ports(_bytes(container.ports)))
+
+    def _pod_requests(self, spec: wire.PodSpec) -> dict[str, int]:
+        """What the scheduler counts: containers and sidecars together, or the largest init container with the sidecars
+        before it; then pod-level requests; then overhead (k8s.io/component-helpers resource/helpers.go, PodRequests).
+        """
+        total: dict[str, int] = {}
+        for container in spec.containers or ():
+            _add(total, self._requests(_bytes(container.resources)))
+        sidecars: dict[str, int] = {}
+        largest: dict[str, int] = {}
+        for container in spec.init_containers or ():
+            own = self._requests(_bytes(container.resources))
+            if container.restart_policy == "Always":
+                _add(total, own)
+                _add(sidecars, own)
+                _raise(largest, sidecars)
+            else:
+                _raise(largest, _sum(sidecars, own))
+        _raise(total, largest)
+        of_pod = self._requests(_bytes(spec.resources))
+        total |= {name: of_pod[name] for name in of_pod if name in ("cpu", "memory") or name.startswith("hugepages-")}
+        _add(total, self._amounts(_bytes(spec.overhead)))
+        return {name: number for name, number in total.items() if number}
+
+
+def _containers_key(containers: list[wire.Container] | None) -> tuple[tuple[bytes, bytes, str], ...]:
+    return tuple([(_bytes(c.resources), _bytes(c.ports), c.restart_policy) for c in containers or ()])
+
+
+def _volumes_key(volumes: list[wire.VolumeSource]) -> tuple[Any, ...]:
+    out: list[Any] = []
+    for volume in volumes:
+        claim, has_local_data = volume.persistent_volume_claim, volume.empty_dir is not UNSET
+        if claim is not None or has_local_data or volume.ephemeral is not UNSET:
+            out.append((claim and claim.claim_name, _bytes(volume.ephemeral), has_local_data))
+    return tuple(out)
+
+
+def _ephemeral_class(value: Mapping[str, Any] | None) -> str:
+    template = (value or {}).get("volumeClaimTemplate") or {}
+    return (template.get("spec") or {}).get("storageClassName") or ""
+
+
+def _add(total: dict[str, int], more: Mapping[str, int]) -> None:
+    for name, number in more.items():
+        total[name] = total.get(name, 0) + number
+
+
+def _raise(total: dict[str, int], floor: Mapping[str, int]) -> None:
+    for name, number in floor.items():
+        total[name] = max(total.get(name, 0), number)
+
+
+def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    out = dict(one)
+    _add(out, other)
+    return out

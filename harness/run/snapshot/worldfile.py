@@ -1,0 +1,229 @@
+"""World files: a v1 List as JSON, gzip or not, read in bounded memory; `write` adds what a plain List cannot say.
+
+The array of items is cut into pieces at places that look like the start of an item; a piece that was cut wrongly does
+not parse, and is tried again with an earlier cut, so that a right answer never rests on how the text looks.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from harness.errors import UsageError
+from harness.model.inventory import Inventory, Subject
+from harness.run.snapshot import wire
+from harness.run.snapshot.convert import SUBJECTS, Builder
+
+VERSION = 1
+_CHUNK_BYTES = 4 << 20
+_LOOK_BACK_BYTES = 1 << 16
+_HEAD_BYTES = 1 << 20
+_MAX_CUTS = 50
+_GZIP_MAGIC = b"\x1f\x8b"
+_ITEMS = re.compile(rb'"items"\s*:\s*\[')
+_FIRST_KEY = re.compile(rb'\s*\{\s*("[A-Za-z]+")')
+_KINDS: Mapping[str, type[Any]] = {kind.__struct_config__.tag: kind for kind in SUBJECTS}
+
+
+class Header(Struct, omit_defaults=True):
+    """What `write` adds. `missing`: why, by resource. `taken`: RFC 3339."""
+
+    version: int = 0
+    kubernetes: str = ""
+    taken: str | None = None
+    cluster: str = ""
+    missing: dict[str, str] | None = None
+
+
+class _Frame(Struct):
+    """A List without its items."""
+
+    kind: str = ""
+    taintlab: Header | None = None
+
+
+class _Tail(Struct):
+    """The rest of a List from one of its items on."""
+
+    items: list[Raw]
+    kind: str = ""
+    taintlab: Header | None = None
+
+
+class _Kind(Struct):
+    kind: str = ""
+
+
+def read_world(path: Path) -> Inventory:
+    """The inventory in the file `path`: what `write` wrote, or a plain v1 List of Nodes and Pods (and whatever else of
+    interest is in it). What a plain List does not hold is marked as missing. UsageError for anything else.
+    """
+    try:
+        with path.open("rb") as file:
+            return _read(path, _decompressed(file))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except (zlib.error, EOFError) as error:
+        raise UsageError(f"{path} is damaged: {error}") from error
+    except msgspec.DecodeError as error:
+        raise UsageError(f"{path}: {error}: is it a v1 List in JSON, as kubectl get -o json prints it?") from error
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def _read(path: Path, chunks: Iterator[bytes]) -> Inventory:
+    builder = Builder()
+    pieces = _Pieces(_ahead(chunks))
+    pieces.feed(_ItemDecoder(pieces.frame.kind, builder))
+    kind, header = pieces.frame.kind, pieces.frame.taintlab
+    if not kind.endswith("List"):
+        raise UsageError(f"{path}: kind is {kind or 'missing'}, not List")
+    if header is not None and header.version > VERSION:
+        raise UsageError(f"{path}: written by a newer taintlab (version {header.version}, this one reads {VERSION})")
+    if header is None:
+        present = builder.kinds
+        missing = {subject: f"not in {path.name}" for subject in Subject if subject not in present}
+    else:
+        why = header.missing or {}
+        missing = {subject: why[subject] for subject in Subject if subject in why}
+    inventory = builder.build(
+        kubernetes_version=header.kubernetes if header else "", taken=header.taken if header else None, missing=missing
+    )
+    if not inventory.nodes:
+        raise UsageError(f"{path}: no Node in it: kubectl get nodes,pods -A -o json prints what is needed")
+    return inventory
+
+
+def _decompressed(file: IO[bytes]) -> Iterator[bytes]:
+    """The file's content in chunks, whatever it is packed with. zlib.error and EOFError when gzip is damaged."""
+    first = file.read(_CHUNK_BYTES)
+    if not first.startswith(_GZIP_MAGIC):
+        while first:
+            yield first
+            first = file.read(_CHUNK_BYTES)
+        return
+    inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    packed = first
+    while packed:
+        yield inflate.decompress(packed, _CHUNK_BYTES)
+        packed = inflate.unconsumed_tail
+        if inflate.eof and (packed := inflate.unused_data or file.read(_CHUNK_BYTES)):
+            inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        elif not packed:
+            packed = file.read(_CHUNK_BYTES >> 3)
+    if not inflate.eof:
+        raise EOFError("the gzip stream ends in the middle")
+
+
+def _ahead(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """`chunks`, the next one being made by another thread meanwhile (zlib lets go of the interpreter)."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, chunks, None)
+        while (chunk := coming.result()) is not None:
+            coming = pool.submit(next, chunks, None)
+            yield chunk
+
+
+class _ItemDecoder:
+    """Feeds a builder from JSON arrays of items."""
+
+    def __init__(self, list_kind: str, builder: Builder) -> None:
+        """`list_kind`: ``List``, or ``PodList`` and the like, whose items do not repeat their kind."""
+        self._builder = builder
+        self._own_kind = _KINDS.get(list_kind.removesuffix("List"))
+        self._mixed = msgspec.json.Decoder(list[wire.Item])
+        self._seen = 0
+
+    def take(self, piece: bytes) -> None:
+        """Add the items of known kinds, all or none; the others are passed over. msgspec.DecodeError when the piece is
+        no JSON array, UsageError naming the item when one has a field of the wrong type.
+        """
+        try:
+            items = self._mixed.decode(piece)
+        except msgspec.ValidationError:
+            items = self._one_by_one(piece)
+        self._builder.add(items)
+        self._seen += len(items)
+
+    def _one_by_one(self, piece: bytes) -> list[wire.Item]:
+        out: list[wire.Item] = []
+        for number, raw in enumerate(msgspec.json.decode(piece, type=list[Raw]), start=self._seen):
+            try:
+                named = msgspec.json.decode(raw, type=_Kind).kind
+                kind = _KINDS.get(named) if named else self._own_kind
+                if kind is not None:
+                    out.append(msgspec.json.decode(raw, type=kind))
+            except msgspec.ValidationError as error:
+                raise UsageError(f"item {number} of the list: {error}") from error
+        return out
+
+
+class _Pieces:
+    """Cuts a List into JSON arrays of whole items. `frame`: the List without its items; what stands behind the items is
+    known when all have been fed.
+    """
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        """Reads up to the first item. msgspec.DecodeError when this is no List."""
+        self._chunks = chunks
+        head = b""
+        match = None
+        while match is None and len(head) < _HEAD_BYTES and (chunk := next(chunks, None)) is not None:
+            head += chunk
+            match = _ITEMS.search(head)
+        if match is None:
+            msgspec.json.decode(head)  # raises, with a place, when it is no JSON at all
+            raise msgspec.DecodeError("there are no items")
+        self.frame = msgspec.json.decode(head[: match.end()] + b"]}", type=_Frame)
+        self._rest = head[match.end() :]
+        first = _FIRST_KEY.match(self._rest)
+        key = re.escape(first[1]) if first else b'"apiVersion"'
+        self._start = re.compile(rb"\}\s*,\s*(?=\{\s*" + key + rb")")
+
+    def feed(self, decoder: _ItemDecoder) -> None:
+        """Give every item to `decoder`. msgspec.DecodeError when the text is no JSON."""
+        for chunk in self._chunks:
+            self._rest += chunk
+            self._rest = self._fed(decoder)
+        tail = msgspec.json.decode(b'{"items":[' + self._rest, type=_Tail)
+        self.frame = _Frame(tail.kind or self.frame.kind, tail.taintlab or self.frame.taintlab)
+        decoder.take(b"[" + b",".join(bytes(item) for item in tail.items) + b"]")
+
+    def _fed(self, decoder: _ItemDecoder) -> bytes:
+        """Feed the longest run of whole items that is there; the rest, which is everything when no cut makes sense."""
+        rest = self._rest
+        near = max(0, len(rest) - _LOOK_BACK_BYTES)
+        cuts = list(self._start.finditer(rest, near)) or list(self._start.finditer(rest))
+        for match in cuts[: -_MAX_CUTS - 1 : -1]:
+            try:
+                decoder.take(b"[" + rest[: match.start() + 1] + b"]")
+            except msgspec.DecodeError:
+                continue  # that was no end of an item
+            return rest[match.end() :]
+        return rest
+
+
+def write_world(path: Path, pieces: Iterable[Sequence[wire.Item]], header: Header) -> None:
+    """A world file at `path`, gzip if its name ends in .gz. `header.missing` is read when `pieces` are at their end.
+    UsageError when it cannot be written.
+    """
+    encode = msgspec.json.Encoder().encode
+    try:
+        with gzip.open(path, "wb", compresslevel=3) if path.suffix == ".gz" else path.open("wb") as file:
+            file.write(b'{"apiVersion":"v1","items":[')
+            separator = b"\n"
+            for items in pieces:
+                for item in items:
+                    file.write(separator + encode(item))
+                    separator = b",\n"
+            file.write(b'\n],"kind":"List","metadata":{},"taintlab":' + encode(header) + b"}\n")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,1 @@
+"""Figures, not assertions: run by hand or by `make bench`."""

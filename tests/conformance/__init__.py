@@ -1,0 +1,1 @@
+"""Conformance rows as data, and their reader."""

@@ -1,0 +1,114 @@
+"""The conformance table: what upstream's tests and measurements say must happen, as data.
+
+Each row is a write script with the outcome of every pod, written by hand from upstream; the same rows are held against
+the predictor (tests/pure) and against real controllers (tests/lab).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.errors import InvalidFile
+from harness.model.scenario import Scenario
+from harness.plan.predict.settings import Gate, Settings
+from harness.spec.document import parse, read_text
+from harness.spec.nodes import Listing, Table, plain
+from harness.spec.problems import Problems
+from harness.spec.script import scenario_of
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What must become of one pod. `earliest_s`, `latest_s`: only for `evicted`."""
+
+    outcome: str
+    earliest_s: float | None = None
+    latest_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One case. `flags`: as ``taintlab lab up --flag`` takes them. `refused`: indexes of writes; None: not said."""
+
+    id: str
+    source: str
+    flags: tuple[str, ...]
+    scenario: Scenario
+    pods: dict[str, Expected]
+    refused: tuple[int, ...] | None
+
+    @property
+    def settings(self) -> Settings:
+        """The control plane that `flags` make."""
+        return settings_of(self.flags)
+
+
+def settings_of(flags: tuple[str, ...]) -> Settings:
+    """Settings of the default version with those flags; ValueError for one that the model has no place for."""
+    settings = Settings()
+    for flag in flags:
+        component, _, rest = flag.partition("=--")
+        name, _, value = rest.partition("=")
+        match component, name:
+            case "kube-controller-manager", "kube-api-qps":
+                settings = replace(settings, kcm_qps=float(value))
+            case "kube-controller-manager", "kube-api-burst":
+                settings = replace(settings, kcm_burst=int(value))
+            case "kube-controller-manager", "feature-gates":
+                settings = replace(settings, gates=settings.gates | {Gate(value.removesuffix("=true"))})
+            case "kube-apiserver", "feature-gates":
+                settings = replace(settings, api_gates=settings.api_gates | {Gate(value.removesuffix("=true"))})
+            case _:
+                raise ValueError(f"the model has no place for {flag}")
+    return settings
+
+
+def rows() -> tuple[Row, ...]:
+    """Every row of every file, by file name and in written order; InvalidFile when a script in one is none."""
+    return tuple(row for path in sorted(FOLDER.glob("*.yaml")) for row in rows_of(path))
+
+
+def rows_of(path: Path) -> tuple[Row, ...]:
+    """The rows of one file."""
+    parsed = parse(read_text(path), file=path.name)
+    problems = Problems(path.name, parsed.problems)
+    problems.raise_if_any()
+    (listing,) = parsed.documents
+    found: list[Row] = []
+    for item in listing.items if isinstance(listing, Listing) else ():
+        if isinstance(item, Table) and (script := item.get("script")) is not None:
+            scenario = scenario_of(script, problems)
+            if scenario is not None:
+                found.append(_row(plain(item), scenario))
+    problems.raise_if_any()
+    if not found:
+        raise InvalidFile(problems.found)
+    return tuple(found)
+
+
+def _row(item: dict[str, object], scenario: Scenario) -> Row:
+    expect = item["expect"]
+    flags = item.get("flags", [])
+    if not isinstance(expect, dict) or not isinstance(flags, list):
+        raise TypeError(f"{item['id']}: expect is a mapping, flags are a list")
+    refused = expect.get("refused")
+    return Row(
+        id=str(item["id"]),
+        source=str(item["source"]),
+        flags=tuple(flags),
+        scenario=scenario,
+        pods={name: _expected(value) for name, value in expect["pods"].items()},
+        refused=None if refused is None else tuple(refused),
+    )
+
+
+def _expected(value: object) -> Expected:
+    if isinstance(value, str):
+        return Expected(value)
+    if isinstance(value, dict):
+        earliest_s, latest_s = value["evicted"]
+        return Expected("evicted", float(earliest_s), float(latest_s))
+    raise TypeError(f"neither an outcome nor an interval: {value!r}")
