@@ -67,7 +67,18 @@ def judge_evictions(rows: Sequence[EvictionRow], record: RunRecord) -> CheckResu
             "evictions", f"{len(unknown)} of {n} pods cannot be judged: {first.pod} {first.reason}", n=n
         )
     left = sum(row.observed_s is not None for row in rows)
-    return CheckResult("evictions", Verdict.PASS, f"{left} pods left on time and {n - left} stayed, as predicted", n)
+    return CheckResult("evictions", Verdict.PASS, _as_predicted(left, n - left), n)
+
+
+def _as_predicted(left: int, stayed: int) -> str:
+    def pods(count: int) -> str:
+        return "1 pod" if count == 1 else f"{count} pods"
+
+    if not stayed:
+        return f"{pods(left)} left on time, as predicted"
+    if not left:
+        return f"{pods(stayed)} stayed, as predicted"
+    return f"{pods(left)} left on time and {pods(stayed)} stayed, as predicted"
 
 
 def _judge(record: RunRecord, prediction: Prediction, story: PodStory | None, zero_ns: int) -> tuple[PodVerdict, str]:

@@ -62,6 +62,16 @@ def judge(record: RunRecord, *, leftovers: Sequence[str] = ()) -> Judgement:
     return _conclude(record, tuple(results), tuple(rows), tuple(found), tuple(leftovers))
 
 
+def _summary(results: Sequence[CheckResult]) -> str:
+    """One sentence for a PASS: what left, and how the requests of the fault phase went."""
+    evictions = [r.reason for r in results if r.id == "evictions"]
+    objectives = [r.reason for r in results if r.id.startswith("slo/")]
+    faulty = [r.reason for r in results if r.id.startswith("slo/") and r.id.endswith("/fault")]
+    parts = evictions + (faulty[:1] or objectives[:1])
+    others = [r.reason for r in results if r.id != "validity"]
+    return "; ".join(parts or others[:1]) or "the run was sound, and nothing was expected of it"
+
+
 def _expects_evictions(record: RunRecord) -> bool:
     return record.experiment.expect.evictions and any(s.action is Action.INJECT for s in record.plan.steps)
 
