@@ -1,0 +1,45 @@
+"""Writes ``report.html``, ``junit.xml`` and ``report.md`` into a finished run folder, from what is in it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from harness.errors import UsageError
+from reports.folder import read_folder
+from reports.html import html_page
+from reports.junit import Inconclusive, junit_xml
+from reports.markdown import markdown
+
+PAGE, JUNIT, SUMMARY = "report.html", "junit.xml", "report.md"
+
+
+def render(folder: Path, *, inconclusive: Inconclusive = Inconclusive.SKIPPED) -> Path:
+    """Write the three files anew and return the page's path. A reader sees an old file or a whole new one, never half
+    of one.
+
+    `inconclusive`: what an INCONCLUSIVE check becomes in the JUnit file. Raises UsageError (no folder, no result.json,
+    not writable) and InvalidFile (a result.json that this version does not read).
+    """
+    run = read_folder(folder)
+    written = {
+        PAGE: html_page(run),
+        JUNIT: junit_xml(run.result, inconclusive=inconclusive),
+        SUMMARY: markdown(run.result),
+    }
+    for name, text in written.items():
+        try:
+            _replace(folder / name, text)
+        except OSError as error:
+            raise UsageError(f"{folder / name} cannot be written: {error.strerror}") from error
+    return folder / PAGE
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write `text` beside `path`, see it onto the disk, and put it in place."""
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
