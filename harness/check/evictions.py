@@ -10,6 +10,7 @@ from harness.history.query import PodStory, Window, gaps
 from harness.model.plan import Prediction
 from harness.model.verdicts import CheckResult, EvictionRow, PodVerdict, Verdict
 from harness.plan.forecast import forecast_after
+from harness.plan.predict.ending import spelled
 
 #: A deletion may be seen this long before we have the acknowledgement of the taint it follows (measured: up to 20 ms).
 EARLY_ALLOWANCE_S = 0.05
@@ -161,6 +162,7 @@ def _row(prediction: Prediction, story: PodStory | None, verdict: PodVerdict, re
         replacement_scheduled_s=None,
         replacement_ready_s=None,
         workload=f"{story.owner_kind}/{story.owner_name}" if story and story.owner_name else "",
+        tolerations=", ".join(map(spelled, story.tolerations)) if story else "",
         reason=reason,
     )
 

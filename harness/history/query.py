@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from harness.history.read import History
 from harness.model import events
 from harness.model.experiment import PhaseName
 from harness.model.plan import Action
+from harness.model.taints import Toleration, tolerations_from_api
 
 F = TypeVar("F")
 
@@ -67,7 +68,7 @@ class PodStory:
     phase: str = ""
     disruption_reason: str | None = None
     blind: bool = False
-    tolerations: tuple[object, ...] = field(default_factory=tuple)
+    tolerations: tuple[Toleration, ...] = ()
 
     @property
     def key(self) -> str:
@@ -156,7 +157,7 @@ def _advance(story: PodStory, entry: events.Entry, seen: events.PodSeen) -> None
             story.deleting_ns, story.blind = entry.t_ns, relisted
     story.phase = seen.phase
     story.disruption_reason = seen.disruption_reason or story.disruption_reason
-    story.tolerations = seen.tolerations
+    story.tolerations = tolerations_from_api(seen.tolerations)
 
 
 def gaps(history: History, resource: str) -> list[Window]:

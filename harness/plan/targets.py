@@ -28,7 +28,9 @@ def choose_targets(target: Target, nodes: Sequence[Node]) -> tuple[str, ...]:
     wanted = len(candidates) if target.count is None else target.count
     if not candidates or len(candidates) < wanted:
         asked = ",".join(map(_spell, target.selector)) or "every node"
-        raise UsageError(f"target: {len(candidates)} nodes match {asked}, the experiment asks for {wanted or 'at least 1'}")
+        raise UsageError(
+            f"target: {len(candidates)} nodes match {asked}, the experiment asks for {wanted or 'at least 1'}"
+        )
     ranked = sorted(candidates, key=lambda node: hashlib.sha256(f"{target.seed}/{node.name}".encode()).digest())
     return tuple(sorted(node.name for node in ranked[:wanted]))
 
