@@ -78,7 +78,8 @@ def main() -> int:
     options = parser.parse_args()
     name = options.lab or "bench-observation"
     if options.lab is None:
-        text = f"nodes: [{{name: general}}, {{name: crowded, labels: {{pool: bench}}, capacity: {{pods: {options.pods}}}}}]"
+        crowded = f"{{name: crowded, labels: {{pool: bench}}, capacity: {{pods: {options.pods}}}}}"
+        text = f"nodes: [{{name: general}}, {crowded}]"
         topology = labs.read_topology(text, file="bench")
         labs.up(labs.LabSpec(name=name, topology=topology), owner=labs.this_process(), report=print)
     try:

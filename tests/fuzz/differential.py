@@ -1,0 +1,165 @@
+"""The differential fuzz: generated write scripts, predictor against real controllers.
+
+    python -m tests.fuzz.differential [--scripts 1000] [--seed 0] [--lab NAME] [--keep FOLDER]
+
+A disagreement is an outcome that differs, an eviction seen outside its interval (0.05 s early allowed), or writes
+refused that were
+not predicted to be, and the reverse. `unsure` agrees with anything and is counted. Exit 1 when there is a
+disagreement; each is
+written to FOLDER as a script.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, given, settings
+
+from harness import lab as labs
+from harness.clock import SystemClock
+from harness.model.scenario import Scenario
+from harness.plan.predict import Forecast, Settings, predict
+from harness.run.replay import Replayed
+from harness.spec.script import to_plain
+from harness.wiring.place import Where, open_place
+from harness.wiring.replaying import REPLAY_FLAGS, replay_on
+from tests.strategies import scripts
+
+EARLY_S = 0.05
+QPS, BURST = 2000, 4000
+FLAGS = (
+    *REPLAY_FLAGS,
+    f"kube-controller-manager=--kube-api-qps={QPS}",
+    f"kube-controller-manager=--kube-api-burst={BURST}",
+)
+
+
+def generate(count: int, seed: int, *, restarts: bool = False) -> list[Scenario]:
+    """`count` scripts; the same seed and version of hypothesis give the same ones. Those with `restarts` run one at
+    a time.
+    """
+    found: list[Scenario] = []
+
+    @hypothesis.seed(seed)
+    @settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(scripts(restarts=restarts))
+    def collect(scenario: Scenario) -> None:
+        found.append(scenario)
+
+    collect()
+    return found[:count]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the two said of one script. `widths_s`: of the intervals of evicted pods."""
+
+    disagreements: tuple[str, ...]
+    pods: int
+    unsure: int
+    widths_s: tuple[float, ...]
+
+
+def compare(forecast: Forecast, replayed: Replayed) -> Comparison:
+    """Pod by pod, by name: the last object of a name is what both speak of."""
+    wrong: list[str] = []
+    unsure, widths = 0, []
+    for name, prediction in forecast.by_name.items():
+        end = replayed.pods[name]
+        if prediction.outcome == "unsure":
+            unsure += 1
+            continue
+        if prediction.outcome != end.outcome:
+            wrong.append(f"{name}: predicted {prediction.outcome} ({prediction.rule}), was {end.outcome} at {end.at_s}")
+        elif prediction.earliest_s is not None and prediction.latest_s is not None and end.at_s is not None:
+            widths.append(prediction.latest_s - prediction.earliest_s)
+            if not prediction.earliest_s - EARLY_S <= end.at_s <= prediction.latest_s:
+                interval = f"[{prediction.earliest_s:.3f}, {prediction.latest_s:.3f}]"
+                wrong.append(f"{name}: predicted {interval} ({prediction.rule}), left at {end.at_s}")
+    certain = {refusal.index for refusal in forecast.refusals if refusal.certain}
+    possible = {refusal.index for refusal in forecast.refusals}
+    refused = set(replayed.refused)
+    if not certain <= refused <= possible:
+        wrong.append(f"predicted refusals {sorted(certain)} (possible {sorted(possible)}), were {sorted(refused)}")
+    return Comparison(tuple(wrong), len(forecast.by_name), unsure, tuple(widths))
+
+
+async def replay(name: str, scenarios_: Sequence[Scenario], *, side_by_side: int) -> list[Replayed | Exception]:
+    """On the lab called `name`."""
+    async with open_place(Where(lab=name), clock=SystemClock(), for_writing=True) as place:
+        return await replay_on(place, scenarios_, side_by_side=side_by_side)
+
+
+def fuzz(name: str, scenarios_: Sequence[Scenario], *, side_by_side: int = 25) -> list[Comparison | Exception]:
+    """Replay and compare; an exception stands for a script that could not be replayed."""
+    control_plane = Settings(kcm_qps=QPS, kcm_burst=BURST)
+    results = asyncio.run(replay(name, scenarios_, side_by_side=side_by_side))
+    return [
+        result if isinstance(result, Exception) else compare(predict(scenario, control_plane), result)
+        for scenario, result in zip(scenarios_, results, strict=True)
+    ]
+
+
+def main() -> int:
+    """Run a batch and print what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scripts", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--lab", help="a lab with the flags above (default: one is started)")
+    parser.add_argument("--keep", type=Path, help="where scripts that disagree are written")
+    parser.add_argument("--restarts", action="store_true", help="let scripts restart the controller manager")
+    parser.add_argument("--side-by-side", type=int, default=25)
+    options = parser.parse_args()
+    name = options.lab or "fuzz"
+    if options.lab is None:
+        spec = labs.LabSpec(
+            name=name,
+            topology=labs.plain_topology(1),
+            flags=tuple(map(labs.parse_flag, FLAGS)),
+            with_prometheus=False,
+        )
+        labs.up(spec, owner=labs.this_process(), report=print)
+    try:
+        batch = generate(options.scripts, options.seed, restarts=options.restarts)
+        return report(batch, fuzz(name, batch, side_by_side=options.side_by_side), options.keep)
+    finally:
+        if options.lab is None:
+            labs.down_named(name)
+
+
+def report(batch: Sequence[Scenario], found: Sequence[Comparison | Exception], keep: Path | None) -> int:
+    """Print the figures; 1 when there is any disagreement or failure."""
+    compared = [one for one in found if isinstance(one, Comparison)]
+    bad = [(i, one) for i, one in enumerate(found) if isinstance(one, Exception) or one.disagreements]
+    pods, unsure = sum(one.pods for one in compared), sum(one.unsure for one in compared)
+    widths = sorted(width for one in compared for width in one.widths_s)
+    print(
+        f"{len(found)} scripts, {pods} pods; {len(bad)} scripts disagree; unsure {unsure} ({unsure / max(1, pods):.2%})"
+    )
+    if widths:
+        p95 = widths[int(0.95 * (len(widths) - 1))]
+        print(f"{len(widths)} evictions; interval width median {median(widths):.3f} s, p95 {p95:.3f} s")
+    for index, one in bad:
+        print(f"script {index}: {one if isinstance(one, Exception) else '; '.join(one.disagreements)}")
+        if keep is not None:
+            keep.mkdir(parents=True, exist_ok=True)
+            (keep / f"script-{index}.json").write_text(json.dumps(to_plain(batch[index]), indent=1))
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
