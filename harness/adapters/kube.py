@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -106,6 +107,15 @@ class KubeCluster:
             raise Indeterminate(f"the watch of {path} broke: {error or type(error).__name__}") from error
         finally:
             response.close()
+
+    async def clock_offset_ms(self) -> float | None:
+        """The server's wall clock minus ours, in the middle of the second that its Date header names."""
+        timeout = aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S)
+        response = await self._request("GET", "/version", query={}, timeout=timeout)
+        ours_s = self._clock.now().wall_ns / 1e9
+        await response.read()
+        date = response.headers.get("Date")
+        return None if date is None else (parsedate_to_datetime(date).timestamp() + 0.5 - ours_s) * 1e3
 
     async def close(self) -> None:
         """Close the client's connections."""

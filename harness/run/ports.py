@@ -73,6 +73,12 @@ class Cluster(Protocol):
         """
         ...
 
+    async def clock_offset_ms(self) -> float | None:
+        """The server's wall clock minus ours by its Date header, which has whole seconds (give or take 500 ms); None
+        without one.
+        """
+        ...
+
     async def close(self) -> None:
         """Let go of connections."""
         ...

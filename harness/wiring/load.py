@@ -70,12 +70,15 @@ class LoadgenDriver:
 
 
 def tick_of(second: Second) -> Tick:
-    """A live second in the run's words."""
+    """A live second in the run's words. Bad is what an objective calls bad (failed, or slower than the strictest
+    threshold), counted
+    as soon as that is certain: a guard that waited for answers would see a hang only one timeout later.
+    """
     return Tick(
         due=second.due,
         sent=second.sent,
         done=second.done,
-        bad=second.bad,
+        bad=second.slo_bad,
         p50_ms=second.p50_ms,
         p99_ms=second.p99_ms,
         in_flight=second.in_flight,

@@ -22,6 +22,7 @@ from harness.faults.claim import claim_of
 from harness.history import folder as folders
 from harness.history.folder import RunFolder, write_json
 from harness.history.record import Recorder
+from harness.model import events
 from harness.model.experiment import Experiment
 from harness.model.plan import Plan
 from harness.model.world import World, node_from_api
@@ -39,6 +40,7 @@ from harness.wiring.load import LoadgenDriver, load_config
 from harness.wiring.place import Place
 
 _GRACE_AFTER_PLAN_S = 60
+_DATE_HEADER_ERROR_MS = 500.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,9 @@ async def _conduct(
 ) -> Outcome:
     observer = Observer(place.cluster, recorder)
     await observer.start()
+    offset_ms = await place.cluster.clock_offset_ms()
+    if offset_ms is not None:
+        recorder.record(events.SkewMeasured(round(offset_ms, 1), _DATE_HEADER_ERROR_MS), source="run")
     try:
         world = observer.world(kubernetes_version=place.kubernetes_version)
         _write_versions(folder, place, world)

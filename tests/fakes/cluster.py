@@ -132,5 +132,9 @@ class FakeCluster:
             async with self._grown:
                 await self._grown.wait()
 
+    async def clock_offset_ms(self) -> float | None:
+        """See the port."""
+        return 0.0
+
     async def close(self) -> None:
         """See the port."""
