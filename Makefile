@@ -4,12 +4,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test lint go-check clean
+.PHONY: help setup demo test lint bench clean
 
 help:
 	@echo "make demo   run experiment 01 on the embedded lab (first time: about 10 minutes, it compiles Kubernetes)"
 	@echo "make test   lint, types, import contracts, Go checks and all tests"
 	@echo "make setup  only what both need: .venv with everything pinned"
+	@echo "make bench  figures: traffic, observation"
 
 setup: $(READY)
 
@@ -25,8 +26,9 @@ $(READY): requirements.lock pyproject.toml
 demo: setup
 	$(BIN)/taintlab run experiments/01-noexecute-evicts.yaml
 
-test: lint go-check
-	$(BIN)/python -m pytest
+test: lint
+	$(BIN)/python -m pytest -n 2 tests/pure tests/contract tests/golden
+	$(BIN)/python -m pytest tests/lab tests/plugin
 
 lint: setup
 	$(BIN)/ruff check
@@ -34,8 +36,9 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-go-check: setup
-	$(BIN)/python -m harness.lab.gocheck
+bench: setup
+	$(BIN)/python -m tests.benchmarks.bench_load_figures
+	$(BIN)/python -m tests.benchmarks.bench_observation
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
