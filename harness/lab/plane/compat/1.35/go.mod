@@ -1,0 +1,10 @@
+// What differs between versions of Kubernetes, as the same packages with the same names. A modfile chooses one of
+// these folders by its replace directive.
+module taintlab.dev/compat
+
+go 1.25.0
+
+require (
+	k8s.io/client-go v0.35.4
+	k8s.io/kubelet v0.35.4
+)

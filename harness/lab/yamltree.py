@@ -1,0 +1,101 @@
+"""YAML with places: reads a document's tree and notes every problem with its line and column, instead of stopping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from difflib import get_close_matches
+from typing import TypeVar
+
+import yaml
+
+from harness.errors import Problem
+
+T = TypeVar("T")
+
+
+class Reader:
+    """One file being read. Methods return a usable empty value after noting a problem, so reading goes on."""
+
+    def __init__(self, file: str) -> None:
+        """`file` is the name that problems are reported under."""
+        self.file = file
+        self.problems: list[Problem] = []
+
+    def parse(self, text: str) -> yaml.Node | None:
+        """The document's root; None (and a problem) when it is empty or not YAML."""
+        try:
+            root: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            self.problems.append(Problem(self.file, line, column, f"not YAML: {error.problem}"))
+            return None
+        except yaml.YAMLError as error:
+            self.problems.append(Problem(self.file, 1, 1, f"not YAML: {error}"))
+            return None
+        if root is None:
+            self.problems.append(Problem(self.file, 1, 1, "the file is empty", "write at least `nodes:`"))
+        return root
+
+    def problem(self, node: yaml.Node, message: str, mend: str = "") -> None:
+        """Notes one problem at `node`'s place."""
+        mark = node.start_mark
+        self.problems.append(Problem(self.file, mark.line + 1, mark.column + 1, message, mend))
+
+    def pairs(self, node: yaml.Node, *, what: str) -> list[tuple[str, yaml.Node, yaml.Node]]:
+        """(key, key node, value node) of a mapping, in file order; keys given twice are problems."""
+        if not isinstance(node, yaml.MappingNode):
+            self.problem(node, f"{what} must be a mapping")
+            return []
+        seen: set[str] = set()
+        out: list[tuple[str, yaml.Node, yaml.Node]] = []
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self.problem(key, f"a key of {what} must be plain text")
+            elif key.value in seen:
+                self.problem(key, f"{key.value!r} is given twice", "keep one")
+            else:
+                seen.add(key.value)
+                out.append((key.value, key, value))
+        return out
+
+    def fields(self, node: yaml.Node, *, what: str, known: Collection[str]) -> dict[str, yaml.Node]:
+        """The value nodes of a mapping whose keys must all be among `known`."""
+        out = {}
+        for key, key_node, value in self.pairs(node, what=what):
+            if key in known:
+                out[key] = value
+            else:
+                close = get_close_matches(key, known, n=1)
+                mend = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
+                self.problem(key_node, f"unknown key {key!r} in {what}", mend)
+        return out
+
+    def items(self, node: yaml.Node, *, what: str) -> list[yaml.Node]:
+        """The entries of a list."""
+        if not isinstance(node, yaml.SequenceNode):
+            self.problem(node, f"{what} must be a list")
+            return []
+        return list(node.value)
+
+    def text(self, node: yaml.Node, *, what: str) -> str:
+        """A scalar as it is written (numbers and booleans included); null and collections are problems."""
+        if not isinstance(node, yaml.ScalarNode) or node.tag == "tag:yaml.org,2002:null":
+            self.problem(node, f"{what} must be text or a number")
+            return ""
+        return str(node.value)
+
+    def texts(self, node: yaml.Node, *, what: str) -> dict[str, str]:
+        """A mapping of scalars."""
+        return {key: self.text(value, what=f"{what}: {key}") for key, _, value in self.pairs(node, what=what)}
+
+    def convert(self, node: yaml.Node, make: Callable[[str], T], *, what: str) -> T | None:
+        """`make` of the scalar's text; its ValueError becomes a problem (whose message should name the mend)."""
+        text = self.text(node, what=what)
+        if not text:
+            return None
+        try:
+            return make(text)
+        except ValueError as error:
+            self.problem(node, f"{what}: {error}")
+            return None
