@@ -1,0 +1,1 @@
+"""What will be done and what Kubernetes must then do: targets, steps, predictions. Pure; values in, values out."""
