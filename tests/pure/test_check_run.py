@@ -87,6 +87,22 @@ BROKEN_GATES = {
 }
 
 
+LATENCY = Slo("latency", (PhaseName.FAULT,), SloKind.LATENCY, 0.99, 0.25)
+LATE = {
+    "met, 12 ms late": (steady(1, 63), 12.0, True),
+    "met, 60 ms late": (steady(1, 63), 60.0, True),
+    "met, 130 ms late: other traffic than declared": (steady(1, 63), 130.0, False),
+    "missed, 12 ms late": (steady(1, 13) + steady(13, 63, slow_every=20), 12.0, True),
+    "missed, 60 ms late: perhaps our doing": (steady(1, 13) + steady(13, 63, slow_every=20), 60.0, False),
+}
+
+
+@pytest.mark.parametrize(("requests", "lateness_ms", "ok"), LATE.values(), ids=LATE.keys())
+def test_our_own_lateness_matters_where_it_could_decide(requests: list, lateness_ms: float, ok: bool) -> None:
+    run = sound(requests=requests, expect=Expect(slos=(LATENCY,)), summary={"lateness_p99_ms": lateness_ms})
+    assert {gate.id: gate.ok for gate in gates(run.record())}["load-punctual"] is ok
+
+
 def test_a_sound_run_passes_every_gate_and_the_run() -> None:
     record = sound().record()
     assert [gate.id for gate in gates(record) if not gate.ok] == []
