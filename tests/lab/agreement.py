@@ -15,23 +15,24 @@ from typing import Any
 
 from harness.adapters.kube import KubeCluster
 from harness.errors import Conflict, NotFound, Refused
-from harness.model.inventory import Inventory, PodTemplate
+from harness.model.inventory import Inventory
 from harness.plan.scheduling import Engine, Fate, Request, place_all
 from harness.plan.scheduling.quotas import Quotas
 from harness.run.snapshot import Builder, Reading, pages
-from harness.run.snapshot.manifests import wanted_pods
-from harness.run.snapshot.templates import Templates
+from harness.run.snapshot.manifests import new_pods
 from tests.lab.agreement_worlds import PRIORITIES, World
 
 QUIET_S = 11.0
 """Nothing has moved for so long: longer than the scheduler's longest back-off, so every retry has had its turn."""
-_DEADLINE_S = 90.0
+_DEADLINE_S = 240.0
 _POLL_S = 0.25
 _ORDERS = 12
 FLAGS = (
     "kube-controller-manager=--node-monitor-grace-period=2h",  # nobody sends heartbeats
     "kube-controller-manager=--kube-api-qps=1000",
     "kube-controller-manager=--kube-api-burst=2000",
+    "kube-controller-manager=--pvclaimbinder-sync-period=3s",
+    "kube-controller-manager=--resource-quota-sync-period=3s",  # a quota made beside pods may miss some at first
     "kube-scheduler=--kube-api-qps=1000",
     "kube-scheduler=--kube-api-burst=2000",
 )
@@ -60,8 +61,8 @@ def predict_world(
     """What the filter says, and how many pods make room for themselves. `order`: which nodes to prefer, None for the
     emptiest. `queued`: all pods are in the queue before the first is looked at, so that priority counts, not arrival.
     """
-    templates = Templates()
-    coming = [(pod["metadata"]["name"], _template(pod, inventory, templates)) for pod in world.coming]
+    new = new_pods([{"kind": "Pod", **pod} for pod in world.coming], inventory)
+    coming = [(pod.name, pod.template) for pod in new]
     quotas = Quotas(inventory.quotas)
     refused, requests = set(), []
     for number, (name, template) in enumerate(coming):
@@ -80,11 +81,6 @@ def predict_world(
         reasons={names[key]: placed[key].reason for key in pending},
     )
     return answer, sum(placement.fate is Fate.PREEMPTS for placement in placed.values())
-
-
-def _template(pod: dict[str, Any], inventory: Inventory, templates: Templates) -> PodTemplate:
-    [wanted] = wanted_pods([{"kind": "Pod", **pod}], inventory)
-    return templates.record(wanted.pod).template
 
 
 def decided(world: World, inventory: Inventory) -> tuple[Answer, int] | None:
