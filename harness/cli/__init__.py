@@ -20,6 +20,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "recover": ("harness.cli.recover", "take everything of ours off a cluster"),
     "status": ("harness.cli.status", "what of ours is on a cluster"),
     "lab": ("harness.cli.lab", "the embedded cluster: up, down, dial, kill a node ..."),
+    "plan": ("harness.cli.plan", "what a taint policy would do to a cluster, before anything is touched"),
+    "snapshot": ("harness.cli.snapshot", "write a cluster's state to a file, for plan --world"),
     "predict": ("harness.cli.predict", "what a write script does to its pods, without a cluster"),
     "replay": ("harness.cli.replay", "perform a write script on a real control plane"),
     "explain": ("harness.cli.explain", "the rules behind predictions, with their sources"),

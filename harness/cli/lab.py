@@ -60,7 +60,7 @@ def _verb(
 
 def _add_up(verbs: argparse._SubParsersAction[_Parser]) -> None:
     up = _verb(verbs, "up", _up, "start a lab; returns when all nodes are Ready and pods can be created")
-    up.add_argument("--kubernetes", metavar="1.35", help="Kubernetes version (default: the newest there is)")
+    up.add_argument("--kubernetes", metavar="1.35", help="Kubernetes version, minor or full (default: the lab's own)")
     size = up.add_mutually_exclusive_group()
     size.add_argument("--topology", type=Path, metavar="FILE", help="nodes, capacities and programs, as YAML")
     size.add_argument("--nodes", type=int, metavar="K", help="K plain nodes: node-1, node-2, ...")

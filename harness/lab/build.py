@@ -100,7 +100,7 @@ def ensure(
     binaries = Binaries.within(place)
     if not binaries.missing:
         return binaries
-    with one_at_a_time(place, report=report):
+    with one_at_a_time(place.with_name(release.version), report=report):
         if binaries.missing:
             _build(release, place, report=report)
             for older in place.parent.glob(f"{release.version}-*"):

@@ -31,7 +31,7 @@ class ProcessId:
     def of(pid: int) -> ProcessId | None:
         """The process that has `pid` now; None when there is none, or only a zombie."""
         stat = _stat(pid)
-        if stat is None or stat.state in "ZX":
+        if stat is None or not stat.runs:
             return None
         return ProcessId(pid=pid, start_ticks=stat.start_ticks)
 
@@ -85,6 +85,11 @@ class _Stat:
     parent: int
     start_ticks: int
 
+    @property
+    def runs(self) -> bool:
+        """Whether it is more than a zombie."""
+        return self.state not in "ZX"
+
 
 def this_process() -> ProcessId:
     """The calling process."""
@@ -99,17 +104,22 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
+def children(pid: int) -> list[ProcessId]:
+    """The processes whose parent is `pid` (zombies left out)."""
+    return [ProcessId(each.pid, each.start_ticks) for each in _all_stats() if each.parent == pid and each.runs]
+
+
 def descendants(pid: int) -> list[ProcessId]:
     """Every process below `pid` (zombies left out), parents before children."""
-    children: dict[int, list[_Stat]] = {}
+    below: dict[int, list[_Stat]] = {}
     for stat in _all_stats():
-        children.setdefault(stat.parent, []).append(stat)
+        below.setdefault(stat.parent, []).append(stat)
     out: list[ProcessId] = []
     queue = [pid]
     while queue:
-        for child in children.get(queue.pop(0), ()):
+        for child in below.get(queue.pop(0), ()):
             queue.append(child.pid)
-            if child.state not in "ZX":
+            if child.runs:
                 out.append(ProcessId(pid=child.pid, start_ticks=child.start_ticks))
     return out
 
@@ -155,7 +165,7 @@ def _matching(matches: Callable[[Path], bool]) -> list[ProcessId]:
     out = []
     for stat in _all_stats():
         try:
-            if stat.state not in "ZX" and matches(Path("/proc", str(stat.pid))):
+            if stat.runs and matches(Path("/proc", str(stat.pid))):
                 out.append(ProcessId(pid=stat.pid, start_ticks=stat.start_ticks))
         except OSError:  # ended meanwhile, or another user's
             continue

@@ -19,13 +19,21 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.lab.control import MAX_FDS, MAX_REQUEST_BYTES, Deed, Program, ProgramState, Run, program_from_json
-from harness.lab.processes import ProcessId, adopt_orphans, descendants, die_with_parent, is_stopped, this_process
+from harness.lab.processes import (
+    ProcessId,
+    adopt_orphans,
+    children,
+    descendants,
+    die_with_parent,
+    is_stopped,
+    this_process,
+)
 
 _STOP_TIMEOUT_S = 2.0
 """How long a frozen process may take to have stopped (it may sit in a disk write)."""
@@ -103,10 +111,6 @@ class Supervisor:
     def kill(self, names: Sequence[str]) -> None:
         """SIGKILL to all named at once; returns when they and every process below them are gone."""
         chosen = [self._known(name) for name in names]
-        below: list[ProcessId] = []
-        for kept in chosen:
-            if kept.process and kept.run in (Run.RUNNING, Run.FROZEN):
-                below += descendants(kept.process.pid)
         for kept in chosen:
             if kept.process and kept.run in (Run.RUNNING, Run.FROZEN):
                 kept.process.kill()
@@ -114,9 +118,24 @@ class Supervisor:
         for kept in chosen:
             if kept.process:
                 kept.exit = _how(kept.process.wait(_END_TIMEOUT_S))
-        for process in below:  # containers: their runtime's end kills them; what outlived it would be ours now
-            process.signal(signal.SIGKILL)
-            process.wait_gone(timeout_s=_END_TIMEOUT_S)
+        self._end(self._strays)
+
+    def _strays(self) -> list[ProcessId]:
+        """What ended programs left behind: children of ours that are no program (we adopted them), and all below."""
+        programs = {kept.process.pid for kept in self.kept.values() if kept.process}
+        adopted = [child for child in children(os.getpid()) if child.pid not in programs]
+        return [*adopted, *(each for child in adopted for each in descendants(child.pid))]
+
+    def _end(self, find: Callable[[], list[ProcessId]]) -> None:
+        """SIGKILL to what `find` finds, again until it finds nothing: the killed may just have had children."""
+        deadline_s = time.monotonic() + _END_TIMEOUT_S
+        while (left := find()) and time.monotonic() < deadline_s:
+            for process in left:
+                process.signal(signal.SIGKILL)
+            for process in left:
+                process.wait_gone(timeout_s=0.5)
+            self.reap()
+        self.reap()
 
     def stop_or_continue(self, names: Sequence[str], run: Run) -> None:
         """SIGSTOP (Run.FROZEN) or SIGCONT (Run.RUNNING) for the named programs and every process below them."""
@@ -153,14 +172,7 @@ class Supervisor:
     def end(self) -> None:
         """Kills every process below this one, adopted ones included, until there is none."""
         self.ending = True
-        deadline_s = time.monotonic() + _END_TIMEOUT_S
-        while (left := descendants(os.getpid())) and time.monotonic() < deadline_s:
-            for process in left:
-                process.signal(signal.SIGKILL)
-            for process in left:
-                process.wait_gone(timeout_s=0.5)
-            self.reap()
-        self.reap()
+        self._end(lambda: descendants(os.getpid()))
 
     def handle(self, request: Mapping[str, Any], fds: Sequence[int]) -> list[ProgramState]:
         """Does what one request asks; ValueError says what is wrong with it."""

@@ -66,7 +66,7 @@ class Flag:
 class LabSpec:
     """What `up` is asked for.
 
-    `kubernetes`: minor version (``1.35``), or None for the newest there is. `binaries`: a folder that holds
+    `kubernetes`: minor or full version (``1.35``), None for that of plane/go.mod. `binaries`: a folder that holds
     kubeplane, noderuntime and podinfo, None for the cache or a build. `prometheus`: a Prometheus program, None to
     find or fetch one; `with_prometheus` False runs the lab without. `timeout_s` bounds the wait for Ready nodes.
     """
