@@ -145,8 +145,10 @@ class _Reader:
 
     def _pod_at_start(self, node: Node) -> ScenarioPod | None:
         pod = self._pod(node)
+        name = node.get("name") if isinstance(node, Table) else None
+        if isinstance(name, Scalar):
+            self._once(name.text, name.at, self._pod_names)
         if pod is not None and isinstance(node, Table):
-            self._once(pod.key, node.place_of("name"), self._pod_names)
             for toleration in pod.tolerations:
                 if (why := refused(toleration)) is not None:
                     self._add(node.place_of("tolerations"), f"tolerations: the API server refuses this: {why}")

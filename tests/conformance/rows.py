@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import InvalidFile
+from harness.model.plan import Prediction
 from harness.model.scenario import Scenario
+from harness.plan.predict import Forecast
 from harness.plan.predict.settings import Gate, Settings
 from harness.spec.document import parse, read_text
 from harness.spec.nodes import Listing, Table, plain
@@ -31,7 +33,10 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One case. `flags`: as ``taintlab lab up --flag`` takes them. `refused`: indexes of writes; None: not said."""
+    """One case. `flags`: as ``taintlab lab up --flag`` takes them. `refused`: indexes of writes; None: not said.
+
+    `last_after_s`: the last of the evictions comes no sooner than that, though nobody can say which one it is.
+    """
 
     id: str
     source: str
@@ -39,6 +44,7 @@ class Row:
     scenario: Scenario
     pods: dict[str, Expected]
     refused: tuple[int, ...] | None
+    last_after_s: float | None
 
     @property
     def settings(self) -> Settings:
@@ -64,6 +70,31 @@ def settings_of(flags: tuple[str, ...]) -> Settings:
             case _:
                 raise ValueError(f"the model has no place for {flag}")
     return settings
+
+
+def disagreements(row: Row, forecast: Forecast) -> list[str]:
+    """Where `forecast` says anything else than the row, or anything wider; one line each."""
+    found = forecast.by_name
+    out = [f"{name}: not in both" for name in set(found) ^ set(row.pods)]
+    for name in set(found) & set(row.pods):
+        expected, each = row.pods[name], found[name]
+        if each.outcome != expected.outcome:
+            out.append(f"{name}: {each.outcome}, not {expected.outcome} ({each.rule}: {each.because})")
+        elif not _within(each, expected):
+            out.append(f"{name}: {each.earliest_s}..{each.latest_s}, not {expected} ({each.rule}: {each.because})")
+    if row.refused is not None and forecast.refused != row.refused:
+        out.append(f"refused: {forecast.refused}, not {row.refused}")
+    if row.last_after_s is not None and max(each.latest_s or 0.0 for each in found.values()) < row.last_after_s:
+        out.append(f"all over before {row.last_after_s}")
+    return out
+
+
+def _within(each: Prediction, expected: Expected) -> bool:
+    if expected.earliest_s is None or expected.latest_s is None:
+        return True
+    if each.earliest_s is None or each.latest_s is None:
+        return False
+    return expected.earliest_s - 0.001 <= each.earliest_s and each.latest_s <= expected.latest_s + 0.001
 
 
 def rows() -> tuple[Row, ...]:
@@ -102,6 +133,7 @@ def _row(item: dict[str, object], scenario: Scenario) -> Row:
         scenario=scenario,
         pods={name: _expected(value) for name, value in expect["pods"].items()},
         refused=None if refused is None else tuple(refused),
+        last_after_s=expect.get("last_after"),
     )
 
 

@@ -60,11 +60,11 @@ class Zone:
         self.counted_s = at_s
 
     def limit(self, rate_per_s: float, at_s: float) -> None:
-        """Another rate: the new bucket is full, unless the old one was empty."""
+        """Another rate: the new bucket is full, unless the old one was empty or never gave anything."""
         self.refill(at_s)
         if rate_per_s != self.rate_per_s:
+            self.tokens = 1.0 if self.tokens >= 1.0 and self.rate_per_s > 0 else 0.0
             self.rate_per_s = rate_per_s
-            self.tokens = 1.0 if self.tokens >= 1.0 else 0.0
 
 
 def condition_taints(node: NodeState) -> set[str]:
@@ -150,7 +150,7 @@ class NodeLifecycleController:
         """
         for zone in self._zones.values():
             zone.refill(at_s)
-            while zone.queue and zone.tokens >= 1.0 - 1e-9:
+            while zone.queue and zone.rate_per_s > 0 and zone.tokens >= 1.0 - 1e-9:
                 zone.tokens -= 1.0
                 zone.granted += 1
                 if not self._chance.late or zone.granted >= len(zone.queue):
