@@ -75,13 +75,12 @@ class ExperimentItem(pytest.Item):
             raise NotPassed(_text(result))
 
     def _run(self) -> Finished:
-        from reports.render import render
-
         from harness.cli.progress import PlainProgress
         from harness.clock import SystemClock
         from harness.spec import read_experiment
         from harness.wiring.place import Where, open_place
         from harness.wiring.running import default_folder, run_experiment
+        from reports.render import render
 
         option = self.config.getoption
         where = Where(

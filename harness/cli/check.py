@@ -7,10 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from reports.terminal import print_result
-
 from harness.history.folder import existing
 from harness.wiring.judging import judge_folder
+from reports.terminal import print_result
 
 
 def add_parser(subparsers: Any) -> None:

@@ -6,10 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from reports.render import render
-
 from harness.errors import ExitCode
 from harness.history.folder import existing
+from reports.render import render
 
 
 def add_parser(subparsers: Any) -> None:

@@ -10,9 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from reports.render import render
-from reports.terminal import print_result
-
 from harness.cli.options import add_where, where_of
 from harness.cli.progress import progress_for
 from harness.clock import Clock, SystemClock
@@ -23,6 +20,8 @@ from harness.spec import read_experiment
 from harness.wiring.ephemeral import lab_for
 from harness.wiring.place import Where, open_place
 from harness.wiring.running import Finished, default_folder, run_experiment
+from reports.render import render
+from reports.terminal import print_result
 
 
 def add_parser(subparsers: Any) -> None:

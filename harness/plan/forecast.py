@@ -1,6 +1,8 @@
-"""From an experiment and a cluster to predictions: the scenario that the predictor answers, before the run and after it.
+"""From an experiment and a cluster to predictions: the scenario that the predictor answers, before the run and after
+it.
 
-Before, every write is assumed to happen on schedule. After, the scenario is made of what really happened, so that a late write, a
+Before, every write is assumed to happen on schedule. After, the scenario is made of what really happened, so that a
+late write, a
 restarted controller, a pod that came during the fault or a taint of somebody else's is taken into account.
 """
 
@@ -38,7 +40,9 @@ TAINT_MANAGER = "DeletionByTaintManager"
 def forecast_planned(
     experiment: Experiment, steps: Sequence[Step], targets: Sequence[str], world: World, settings: Settings
 ) -> tuple[Prediction, ...]:
-    """What must become of every pod on the targets if every step happens on schedule; second 0 is the first injection."""
+    """What must become of every pod on the targets if every step happens on schedule; second 0 is the first
+    injection.
+    """
     zero_s = min((s.at_s or 0.0 for s in steps if s.action is Action.INJECT), default=0.0)
     until_s = experiment.phases.fault_s + experiment.phases.recovery_s - zero_s
     pods = tuple(_scenario_pod(pod) for pod in world.pods if pod.node in targets)
@@ -115,10 +119,13 @@ class _PodState:
 def forecast_after(
     experiment: Experiment, plan: Plan, history: History, settings: Settings, *, horizon_ns: int
 ) -> tuple[Prediction, ...]:
-    """What had to become of every pod that was on a target, given what happened; second 0 is the first acknowledged injection.
+    """What had to become of every pod that was on a target, given what happened; second 0 is the first acknowledged
+    injection.
 
-    Our own writes count at their acknowledgement (matched by resource version), those of others when the watch showed them. A
-    deletion that does not carry the taint manager's reason is somebody else's and enters the scenario as such; DaemonSet pods are
+    Our own writes count at their acknowledgement (matched by resource version), those of others when the watch
+    showed them. A
+    deletion that does not carry the taint manager's reason is somebody else's and enters the scenario as such;
+    DaemonSet pods are
     left to the predictor (their own controller deletes them for the same cause).
     """
     injection = first_injection(history)

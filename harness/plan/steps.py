@@ -17,7 +17,9 @@ from harness.model.plan import Action, Step
 
 
 def make_steps(experiment: Experiment, targets: Sequence[str]) -> tuple[Step, ...]:
-    """Every step of a run. `at_s` of INJECT and HEAL counts from the start of the fault phase; within it, steps are in time order."""
+    """Every step of a run. `at_s` of INJECT and HEAL counts from the start of the fault phase; within it, steps are
+    in time order.
+    """
     steps: list[Step] = []
     if experiment.workload:
         steps += [Step("apply", Action.APPLY), Step("wait-ready", Action.WAIT_READY)]

@@ -11,9 +11,11 @@ from harness.model.world import Node
 
 
 def choose_targets(target: Target, nodes: Sequence[Node]) -> tuple[str, ...]:
-    """The names of the chosen nodes, sorted. UsageError when a named node is missing or fewer candidates than `count` match.
+    """The names of the chosen nodes, sorted. UsageError when a named node is missing or fewer candidates than
+    `count` match.
 
-    The choice among more candidates than `count` orders them by SHA-256 of ``seed/name``: the same seed and the same candidates
+    The choice among more candidates than `count` orders them by SHA-256 of ``seed/name``: the same seed and the same
+    candidates
     give the same nodes on every machine and Python, and one node more or less moves no other choice.
     """
     by_name = {node.name: node for node in nodes}

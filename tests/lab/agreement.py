@@ -1,6 +1,7 @@
 """Generated worlds on the real kube-scheduler: what it leaves Pending against what the plan's filter says.
 
-Nodes are plain API objects without kubelets: only the scheduler decides. What is compared is what a plan promises: which
+Nodes are plain API objects without kubelets: only the scheduler decides. What is compared is what a plan promises:
+which
 pods stay Pending, which are refused by a quota, which are thrown out. Worlds whose answer hangs on the scheduler's own
 dice (which of two equal nodes it takes first) are found by placing in several orders, and left out.
 """
@@ -15,8 +16,8 @@ from typing import Any
 
 from harness.adapters.kube import KubeCluster
 from harness.errors import Conflict, NotFound, Refused
-from harness.model.inventory import Inventory
-from harness.plan.scheduling import Engine, Fate, Request, place_all
+from harness.model.inventory import Inventory, PodTemplate
+from harness.plan.scheduling import Engine, Fate, Request, Spot, place_all
 from harness.plan.scheduling.quotas import Quotas
 from harness.run.snapshot import Builder, Reading, pages
 from harness.run.snapshot.manifests import new_pods
@@ -26,15 +27,15 @@ QUIET_S = 11.0
 """Nothing has moved for so long: longer than the scheduler's longest back-off, so every retry has had its turn."""
 _DEADLINE_S = 240.0
 _POLL_S = 0.25
-_ORDERS = 12
+_COURSES = 25
 FLAGS = (
     "kube-controller-manager=--node-monitor-grace-period=2h",  # nobody sends heartbeats
     "kube-controller-manager=--kube-api-qps=1000",
     "kube-controller-manager=--kube-api-burst=2000",
     "kube-controller-manager=--pvclaimbinder-sync-period=3s",
-    "kube-controller-manager=--resource-quota-sync-period=3s",  # a quota made beside pods may miss some at first
     "kube-scheduler=--kube-api-qps=1000",
     "kube-scheduler=--kube-api-burst=2000",
+    "kube-scheduler=--pod-max-in-unschedulable-pods-duration=1s",  # see `observe`
 )
 
 
@@ -55,48 +56,89 @@ class Answer:
 # --- prediction ---
 
 
-def predict_world(
-    world: World, inventory: Inventory, order: list[float] | None, *, queued: bool = False
-) -> tuple[Answer, int]:
-    """What the filter says, and how many pods make room for themselves. `order`: which nodes to prefer, None for the
-    emptiest. `queued`: all pods are in the queue before the first is looked at, so that priority counts, not arrival.
+class _Dice(Engine):
+    """Takes any node that will do, each time another, as the scheduler may."""
+
+    rng: Random
+
+    def place(self, template: PodTemplate, count: int) -> list[Spot]:
+        """One pod at a time."""
+        spots: list[Spot] = []
+        while len(spots) < count:
+            self.prefer([self.rng.random() for _ in self.table.nodes])
+            found = super().place(template, 1)
+            if not found:
+                break
+            spots += found
+        return spots
+
+
+@dataclass(frozen=True)
+class _Course:
+    """One way that things may go. `preempting`: (priority of the pod, its place among the coming) for each pod that
+    makes room for itself.
     """
-    new = new_pods([{"kind": "Pod", **pod} for pod in world.coming], inventory)
-    coming = [(pod.name, pod.template) for pod in new]
+
+    answer: Answer
+    preempting: tuple[tuple[int, int], ...]
+
+
+def predict_world(world: World, inventory: Inventory, rng: Random | None, *, queued: bool = False) -> _Course:
+    """What the filter says. `rng`: which nodes are taken, None for the emptiest. `queued`: all pods are in the queue
+    before the first is looked at, so that priority counts, not arrival.
+    """
+    coming = new_pods([{"kind": "Pod", **pod} for pod in world.coming], inventory)
     quotas = Quotas(inventory.quotas)
     refused, requests = set(), []
-    for number, (name, template) in enumerate(coming):
-        if quotas.admit(template):
-            refused.add(name)
+    for number, pod in enumerate(coming):
+        if quotas.admit(pod.template):
+            refused.add(pod.name)
         else:
-            requests.append(Request(f"{world.name}/{name}", template, 0.0 if queued else float(number)))
-    engine = Engine(inventory, inventory.pods, compares=False, coming=[template for _, template in coming], order=order)
+            requests.append(Request(pod.name, pod.template, 0.0 if queued else float(number)))
+    kind = Engine if rng is None else _Dice
+    engine = kind(inventory, inventory.pods, compares=False, coming=[pod.template for pod in coming])
+    if isinstance(engine, _Dice) and rng is not None:
+        engine.rng = rng
     placed = place_all(engine, requests, staying=inventory.pods, replaced=lambda template: False).placements
-    names = {request.key: request.key.partition("/")[2] for request in requests}
-    pending = {key for key, placement in placed.items() if placement.fate is Fate.PENDING}
+    pending = {name for name, placement in placed.items() if placement.fate is Fate.PENDING}
     answer = Answer(
-        pending=frozenset(names[key] for key in pending),
+        pending=frozenset(pending),
         refused=frozenset(refused),
-        thrown_out=frozenset(names[key] for key in names if key not in placed),
-        reasons={names[key]: placed[key].reason for key in pending},
+        thrown_out=frozenset(request.key for request in requests if request.key not in placed),
+        reasons={name: placed[name].reason for name in pending},
     )
-    return answer, sum(placement.fate is Fate.PREEMPTS for placement in placed.values())
+    preempting = tuple(
+        (pod.template.priority, number)
+        for number, pod in enumerate(coming)
+        if pod.name in placed and placed[pod.name].fate is Fate.PREEMPTS
+    )
+    return _Course(answer, preempting)
 
 
 def decided(world: World, inventory: Inventory) -> tuple[Answer, int] | None:
-    """The prediction, if it is the same whichever nodes are taken first, and however fast pods come; None where chance
-    decides.
+    """The prediction, and how many pods make room for themselves; None where chance decides.
+
+    It does when another choice of nodes, or a queue that fills faster, gives another answer; and when a pod that makes
+    room for itself may be overtaken: by a more important one that comes while its victims leave, or by one that finds
+    their share of a quota.
     """
-    answer, preempting = predict_world(world, inventory, None)
-    if preempting and world.quotas:
-        return None  # who is thrown out leaves room in the quota, for those that come late enough
+    course = predict_world(world, inventory, None)
     rng = Random(world.name)
-    for number in range(_ORDERS):
-        order = [rng.random() for _ in inventory.nodes] if number else None
+    for number in range(_COURSES):
         for queued in (False, True):
-            if not answer.same(predict_world(world, inventory, order, queued=queued)[0]):
+            other = predict_world(world, inventory, rng if number else None, queued=queued)
+            if not course.answer.same(other.answer) or (other.preempting and world.quotas):
                 return None
-    return answer, preempting
+            if any(_overtaken(preempting, world, inventory) for preempting in other.preempting):
+                return None
+    return course.answer, len(course.preempting)
+
+
+def _overtaken(preempting: tuple[int, int], world: World, inventory: Inventory) -> bool:
+    priority, place = preempting
+    priorities = {each.name: each.value for each in inventory.priority_classes}
+    others = world.coming[:place] + world.coming[place + 1 :]
+    return any(priorities.get(pod["spec"].get("priorityClassName", ""), 0) > priority for pod in others)
 
 
 # --- the real thing ---
@@ -128,16 +170,32 @@ async def build(cluster: KubeCluster, world: World) -> None:
         await cluster.create("/api/v1/persistentvolumes", volume)
     for claim in world.claims:
         await cluster.create(f"/api/v1/namespaces/{name}/persistentvolumeclaims", claim)
-    await asyncio.gather(*(cluster.create(f"/api/v1/namespaces/{name}/pods", pod) for pod in world.bound))
     for quota in world.quotas:
         await cluster.create(f"/api/v1/namespaces/{name}/resourcequotas", quota)
+        await _counted(cluster, world, 0)  # a quota made beside pods may miss some of them for minutes
+    for pod in world.bound:
+        await cluster.create(f"/api/v1/namespaces/{name}/pods", pod)
+
+
+async def _counted(cluster: KubeCluster, world: World, pods: int) -> None:
+    """Wait until the world's quota says that so many pods are used."""
+    async with asyncio.timeout(_DEADLINE_S):
+        while not await _has_counted(cluster, world, pods):  # noqa: ASYNC110 -- the API is asked
+            await asyncio.sleep(_POLL_S)
+
+
+async def _has_counted(cluster: KubeCluster, world: World, pods: int) -> bool:
+    quotas = (await cluster.list(f"/api/v1/namespaces/{world.name}/resourcequotas")).items
+    return all(int(quota.get("status", {}).get("used", {}).get("pods", -1)) == pods for quota in quotas)
 
 
 async def settled(cluster: KubeCluster, worlds: Iterable[World]) -> None:
-    """Wait until the controllers have done their part: taints of conditions and cordons, bound claims, counted quotas."""
+    """Wait until the controllers have done their part: taints of conditions and cordons, bound claims, counted
+    quotas.
+    """
     async with asyncio.timeout(_DEADLINE_S):
         for world in worlds:
-            while not await _is_settled(cluster, world):
+            while not await _is_settled(cluster, world):  # noqa: ASYNC110 -- the API is asked
                 await asyncio.sleep(_POLL_S)
 
 
@@ -155,11 +213,7 @@ async def _is_settled(cluster: KubeCluster, world: World) -> bool:
         claims = await cluster.list(f"/api/v1/namespaces/{world.name}/persistentvolumeclaims")
         if any(claim.get("status", {}).get("phase") != "Bound" for claim in claims.items):
             return False
-    if world.quotas:
-        for quota in (await cluster.list(f"/api/v1/namespaces/{world.name}/resourcequotas")).items:
-            if int(quota.get("status", {}).get("used", {}).get("pods", -1)) != len(world.bound):
-                return False
-    return True
+    return not world.quotas or await _has_counted(cluster, world, len(world.bound))
 
 
 async def snapshot(cluster: KubeCluster, version: str) -> Inventory:
@@ -171,7 +225,13 @@ async def snapshot(cluster: KubeCluster, version: str) -> Inventory:
 
 
 async def observe(cluster: KubeCluster, worlds: list[World]) -> dict[str, Answer]:
-    """Create the coming pods, world beside world, each world's one after the other; look when nothing moves any more."""
+    """Create the coming pods, world beside world, each world's one after the other; look when nothing moves any more.
+
+    A pod whose victims are gone (it is nominated) is not always woken by their deletion: kube-scheduler's hint for
+    inter-pod affinity does not think of the anti-affinity of the pod that left. It is taken along when what is left
+    over
+    is flushed, every 30 s; so as long as there is such a pod, this waits.
+    """
     refused = dict(
         zip((w.name for w in worlds), await asyncio.gather(*(_come(cluster, w) for w in worlds)), strict=True)
     )
@@ -181,7 +241,7 @@ async def observe(cluster: KubeCluster, worlds: list[World]) -> dict[str, Answer
         while quiet_s < QUIET_S:
             await asyncio.sleep(_POLL_S)
             now = {world.name: await _look(cluster, world) for world in worlds}
-            undecided = any(state == "" for look in now.values() for state, _ in look.values())
+            undecided = any(state in ("", "nominated") for look in now.values() for state, _ in look.values())
             moved = undecided or _states(now) != _states(last)
             quiet_s = 0.0 if moved else quiet_s + _POLL_S
             last = now
@@ -218,7 +278,10 @@ async def _come(cluster: KubeCluster, world: World) -> set[str]:
 
 
 async def _look(cluster: KubeCluster, world: World) -> dict[str, tuple[str, str]]:
-    """Each coming pod that is there: ("bound", node), ("pending", the scheduler's words), or ("", "") before its turn."""
+    """Each coming pod that is there: ("bound", node), ("pending", the scheduler's words), ("nominated", node) when
+    others
+    have made room for it, or ("", "") before its turn.
+    """
     out = {}
     for pod in (await cluster.list(f"/api/v1/namespaces/{world.name}/pods")).items:
         name = pod["metadata"]["name"]
@@ -226,6 +289,10 @@ async def _look(cluster: KubeCluster, world: World) -> dict[str, tuple[str, str]
             continue
         if pod["spec"].get("nodeName"):
             out[name] = "bound", pod["spec"]["nodeName"]
+            continue
+        nominated = pod.get("status", {}).get("nominatedNodeName")
+        if nominated:
+            out[name] = "nominated", nominated
             continue
         conditions = pod.get("status", {}).get("conditions") or ()
         unschedulable = [c for c in conditions if c["type"] == "PodScheduled" and c["status"] == "False"]

@@ -96,7 +96,8 @@ class Outcome:
     def report(self) -> str:
         lines = [
             f"{self.worlds} worlds compared, {self.by_chance} left to chance; {self.pods} pods came: "
-            f"{self.pending} Pending, {self.refused} refused by a quota, {self.thrown_out} thrown out, {self.preempting} make room by preemption",
+            f"{self.pending} Pending, {self.refused} refused by a quota, {self.thrown_out} thrown out, "
+            f"{self.preempting} make room by preemption",
             f"disagreements: {len(self.disagreements)}",
             *self.disagreements,
             f"Pending for the same reasons word for word: {self.same_words} of {self.pending}",

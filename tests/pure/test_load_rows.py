@@ -171,7 +171,7 @@ def test_windows_may_overlap_and_be_empty(tmp_path: Path) -> None:
 
 
 def test_buckets_are_within_half_a_percent_and_add_up() -> None:
-    draw = random.Random(1)  # noqa: S311 - the same values every time
+    draw = random.Random(1)
     values_ns = [round(math.exp(draw.gauss(16, 1.5))) for _ in range(5000)]
     buckets = total([fill(values_ns[:1000]), fill(values_ns[1000:])])
     assert buckets == fill(values_ns)

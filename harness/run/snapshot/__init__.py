@@ -12,6 +12,6 @@ A file is a v1 List in JSON; `read_world` also takes what ``kubectl get nodes,po
 
 from harness.run.snapshot.collect import Reading, pages
 from harness.run.snapshot.convert import Builder
-from harness.run.snapshot.worldfile import Header, read_world, write_world
+from harness.run.snapshot.worldfile import Header, WorldWriter, read_world
 
-__all__ = ["Builder", "Header", "Reading", "pages", "read_world", "write_world"]
+__all__ = ["Builder", "Header", "Reading", "WorldWriter", "pages", "read_world"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 from msgspec import UNSET, Raw, UnsetType
@@ -15,6 +16,45 @@ _PHASES = {phase.value: phase for phase in Phase}
 
 def _bytes(raw: Raw | UnsetType) -> bytes:
     return b"" if raw is UNSET else bytes(raw)
+
+
+_PLAIN = attrgetter(
+    "priority", "priority_class_name", "preemption_policy", "scheduler_name", "termination_grace_period_seconds"
+)
+
+
+def _key(pod: wire.Pod) -> tuple[Any, ...]:
+    """Everything a template is made of: equal keys mean equal templates. Called for every pod, hence one join of the raw
+    parts: each is whole JSON or nothing, so that commas between them tell them apart.
+    """
+    meta, spec = pod.metadata, pod.spec
+    parts: list[Any] = [
+        meta.labels or b"",
+        meta.owner_references or b"",
+        spec.tolerations or b"",
+        spec.affinity or b"",
+        spec.node_selector or b"",
+        spec.topology_spread_constraints or b"",
+        spec.overhead or b"",
+        spec.resources or b"",
+        spec.scheduling_gates or b"",
+        spec.resource_claims or b"",
+    ]
+    for container in spec.containers or ():
+        parts.append(container.resources or b"")
+        parts.append(container.ports or b"")
+    return (
+        meta.namespace,
+        b",".join(parts),
+        _PLAIN(spec),
+        _init_key(spec.init_containers) if spec.init_containers else None,
+        _volumes_key(spec.volumes) if spec.volumes else None,
+        meta.annotations is not None and meta.annotations.mirror is not None,
+    )
+
+
+def _init_key(containers: list[wire.Container]) -> tuple[Any, ...]:
+    return tuple([(_bytes(c.resources), _bytes(c.ports), c.restart_policy) for c in containers])
 
 
 class Templates:
@@ -39,7 +79,7 @@ class Templates:
     def record(self, pod: wire.Pod) -> PodRecord:
         """The record of one pod. ValueError for an operator, effect or quantity that Kubernetes does not know."""
         meta, spec, status = pod.metadata, pod.spec, pod.status
-        key = self._key(pod)
+        key = _key(pod)
         template = self._known.get(key)
         if template is None:
             template = self._known[key] = self._template(pod)
@@ -56,33 +96,6 @@ class Templates:
             meta.deletion_timestamp is not None,
             template,
             status.start_time,
-        )
-
-    def _key(self, pod: wire.Pod) -> tuple[Any, ...]:
-        """Everything a template is made of, as bytes: equal keys mean equal templates."""
-        meta, spec = pod.metadata, pod.spec
-        volumes = spec.volumes
-        return (
-            meta.namespace,
-            _bytes(meta.labels),
-            _bytes(meta.owner_references),
-            _bytes(spec.tolerations),
-            _bytes(spec.affinity),
-            _containers_key(spec.containers),
-            _containers_key(spec.init_containers) if spec.init_containers else None,
-            _bytes(spec.node_selector),
-            _bytes(spec.topology_spread_constraints),
-            _volumes_key(volumes) if volumes else None,
-            _bytes(spec.overhead),
-            _bytes(spec.resources),
-            spec.priority,
-            spec.priority_class_name,
-            spec.preemption_policy,
-            spec.scheduler_name,
-            _bytes(spec.scheduling_gates),
-            spec.termination_grace_period_seconds,
-            _bytes(spec.resource_claims),
-            meta.annotations is not None and meta.annotations.mirror is not None,
         )
 
     def _template(self, pod: wire.Pod) -> PodTemplate:
@@ -144,17 +157,15 @@ class Templates:
         return {name: number for name, number in total.items() if number}
 
 
-def _containers_key(containers: list[wire.Container] | None) -> tuple[tuple[bytes, bytes, str], ...]:
-    return tuple([(_bytes(c.resources), _bytes(c.ports), c.restart_policy) for c in containers or ()])
-
-
-def _volumes_key(volumes: list[wire.VolumeSource]) -> tuple[Any, ...]:
-    out: list[Any] = []
+def _volumes_key(volumes: list[wire.VolumeSource]) -> tuple[Any, ...] | None:
+    """What binds to a place; None for the usual pod, whose only volume is its token."""
+    out: list[Any] | None = None
     for volume in volumes:
-        claim, has_local_data = volume.persistent_volume_claim, volume.empty_dir is not UNSET
-        if claim is not None or has_local_data or volume.ephemeral is not UNSET:
-            out.append((claim and claim.claim_name, _bytes(volume.ephemeral), has_local_data))
-    return tuple(out)
+        claim, local, ephemeral = volume.persistent_volume_claim, volume.empty_dir, volume.ephemeral
+        if claim is not None or local is not UNSET or ephemeral is not UNSET:
+            out = out or []
+            out += (claim and claim.claim_name, _bytes(ephemeral), local is not UNSET)
+    return None if out is None else tuple(out)
 
 
 def _ephemeral_class(value: Mapping[str, Any] | None) -> str:

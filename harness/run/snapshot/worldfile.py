@@ -1,4 +1,4 @@
-"""World files: a v1 List as JSON, gzip or not, read in bounded memory; `write` adds what a plain List cannot say.
+"""World files: a v1 List as JSON, gzip or not, read in bounded memory; ours add what a plain List cannot say.
 
 The array of items is cut into pieces at places that look like the start of an item; a piece that was cut wrongly does
 not parse, and is tried again with an earlier cut, so that a right answer never rests on how the text looks.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
@@ -24,7 +24,7 @@ from harness.run.snapshot.convert import SUBJECTS, Builder
 
 VERSION = 1
 _CHUNK_BYTES = 4 << 20
-_LOOK_BACK_BYTES = 1 << 16
+_LOOK_BACK_BYTES = 1 << 14
 _HEAD_BYTES = 1 << 20
 _MAX_CUTS = 50
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -34,7 +34,7 @@ _KINDS: Mapping[str, type[Any]] = {kind.__struct_config__.tag: kind for kind in 
 
 
 class Header(Struct, omit_defaults=True):
-    """What `write` adds. `missing`: why, by resource. `taken`: RFC 3339."""
+    """What `WorldWriter` adds. `missing`: why, by resource. `taken`: RFC 3339."""
 
     version: int = 0
     kubernetes: str = ""
@@ -63,8 +63,8 @@ class _Kind(Struct):
 
 
 def read_world(path: Path) -> Inventory:
-    """The inventory in the file `path`: what `write` wrote, or a plain v1 List of Nodes and Pods (and whatever else of
-    interest is in it). What a plain List does not hold is marked as missing. UsageError for anything else.
+    """The inventory in the file `path`: what `WorldWriter` wrote, or a plain v1 List of Nodes and Pods (and whatever
+    else of interest is in it). What a plain List does not hold is marked as missing. UsageError for anything else.
     """
     try:
         with path.open("rb") as file:
@@ -183,8 +183,8 @@ class _Pieces:
             msgspec.json.decode(head)  # raises, with a place, when it is no JSON at all
             raise msgspec.DecodeError("there are no items")
         self.frame = msgspec.json.decode(head[: match.end()] + b"]}", type=_Frame)
-        self._rest = head[match.end() :]
-        first = _FIRST_KEY.match(self._rest)
+        self._rest = b"[" + head[match.end() :]
+        first = _FIRST_KEY.match(self._rest, 1)
         key = re.escape(first[1]) if first else b'"apiVersion"'
         self._start = re.compile(rb"\}\s*,\s*(?=\{\s*" + key + rb")")
 
@@ -193,37 +193,60 @@ class _Pieces:
         for chunk in self._chunks:
             self._rest += chunk
             self._rest = self._fed(decoder)
-        tail = msgspec.json.decode(b'{"items":[' + self._rest, type=_Tail)
+        tail = msgspec.json.decode(b'{"items":' + self._rest, type=_Tail)
         self.frame = _Frame(tail.kind or self.frame.kind, tail.taintlab or self.frame.taintlab)
         decoder.take(b"[" + b",".join(bytes(item) for item in tail.items) + b"]")
 
     def _fed(self, decoder: _ItemDecoder) -> bytes:
-        """Feed the longest run of whole items that is there; the rest, which is everything when no cut makes sense."""
+        """Feed the longest run of whole items that is there; the rest (from a bracket on), which is everything when no
+        cut makes sense.
+        """
         rest = self._rest
+        view = memoryview(rest)
         near = max(0, len(rest) - _LOOK_BACK_BYTES)
         cuts = list(self._start.finditer(rest, near)) or list(self._start.finditer(rest))
         for match in cuts[: -_MAX_CUTS - 1 : -1]:
             try:
-                decoder.take(b"[" + rest[: match.start() + 1] + b"]")
+                decoder.take(b"".join((view[: match.start() + 1], b"]")))
             except msgspec.DecodeError:
                 continue  # that was no end of an item
-            return rest[match.end() :]
+            return b"".join((b"[", view[match.end() :]))
         return rest
 
 
-def write_world(path: Path, pieces: Iterable[Sequence[wire.Item]], header: Header) -> None:
-    """A world file at `path`, gzip if its name ends in .gz. `header.missing` is read when `pieces` are at their end.
-    UsageError when it cannot be written.
-    """
-    encode = msgspec.json.Encoder().encode
-    try:
-        with gzip.open(path, "wb", compresslevel=3) if path.suffix == ".gz" else path.open("wb") as file:
-            file.write(b'{"apiVersion":"v1","items":[')
-            separator = b"\n"
-            for items in pieces:
-                for item in items:
-                    file.write(separator + encode(item))
-                    separator = b",\n"
-            file.write(b'\n],"kind":"List","metadata":{},"taintlab":' + encode(header) + b"}\n")
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+class WorldWriter:
+    """Writes a world file to a binary stream, some objects at a time; `close` ends it."""
+
+    def __init__(self, stream: IO[bytes], *, packed: bool) -> None:
+        """`packed`: as gzip. The stream stays open."""
+        self._packed = gzip.GzipFile(fileobj=stream, mode="wb", compresslevel=3) if packed else None
+        self._file: IO[bytes] | gzip.GzipFile = self._packed or stream
+        self._encode = msgspec.json.Encoder().encode
+        self._file.write(b'{"apiVersion":"v1","items":[')
+        self._separator = b"\n"
+
+    def add(self, items: Iterable[wire.Item]) -> None:
+        """Some more objects, one a line."""
+        for item in items:
+            if isinstance(item, wire.Pod):
+                _prune(item)
+            self._file.write(self._separator + self._encode(item))
+            self._separator = b",\n"
+
+    def close(self, header: Header) -> None:
+        """What a plain List cannot say, and the end."""
+        self._file.write(b'\n],"kind":"List","metadata":{},"taintlab":' + self._encode(header) + b"}\n")
+        if self._packed is not None:
+            self._packed.close()
+
+
+def _prune(pod: wire.Pod) -> None:
+    """Leave out what no plan looks at: other conditions, and volumes that are nowhere."""
+    pod.status.conditions = [each for each in pod.status.conditions or () if each.type == "Ready"] or None
+    pod.spec.volumes = [
+        volume
+        for volume in pod.spec.volumes or ()
+        if volume.persistent_volume_claim is not None
+        or volume.ephemeral is not msgspec.UNSET
+        or volume.empty_dir is not msgspec.UNSET
+    ] or None

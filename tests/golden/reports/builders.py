@@ -93,7 +93,7 @@ def traffic(
     """(intended s, latency s, outcome) of Poisson arrivals; `trouble(t)` gives (slowness factor, share that fails) at
     t.
     """
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     rows: list[tuple[float, float, Outcome]] = []
     t_s = 0.0
     while (t_s := t_s + chance.expovariate(rate_per_s)) < end_s:
@@ -289,7 +289,7 @@ def events(first_s: float, ready_s: float, *more: Mapping[str, Any]) -> list[dic
 
 def saturation(ready: Callable[[int], int]) -> dict[str, Any]:
     """Endpoints and saturation beside the 75 seconds of `series`."""
-    chance = random.Random(5)  # noqa: S311
+    chance = random.Random(5)
     cpu = [round(0.11 + 0.02 * chance.random() + (0.16 if 25 <= s < 31 else 0.0), 4) for s in range(75)]
     memory = [round(2.1e7 + 4e4 * s + 2e5 * chance.random()) for s in range(75)]
     return {

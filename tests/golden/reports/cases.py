@@ -297,7 +297,7 @@ def inconclusive_no_pods(scratch: Path) -> Case:
 @case
 def many_pods(scratch: Path) -> Case:
     """300 pods of eight workloads, client throttling in the controller, five violations."""
-    chance = random.Random(9)  # noqa: S311
+    chance = random.Random(9)
     rows = traffic(
         5,
         rate_per_s=200.0,

@@ -1,0 +1,144 @@
+"""``taintlab plan``: what a taint policy would do to a cluster, before anything is touched."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.cli.options import add_where, where_of
+from harness.clock import SystemClock
+from harness.errors import ExitCode, UsageError
+from harness.lab.topology import parse_taint
+from harness.model.scenario import ConditionStatus, ConditionType
+from harness.model.taints import Taint
+from harness.plan.consequences import Condition, Demand
+from harness.plan.consequences.encode import to_json
+from harness.wiring.planning import Asked, no_cycle_collector, plan_policy, read_plans, see
+from reports.plan_text import print_diff, print_plan
+
+_EXAMPLES = """\
+examples:
+  taintlab plan --taint spot=true:NoExecute --nodes pool=spot --context prod
+  taintlab plan --drain --nodes node-7 --lab demo
+  taintlab plan --lose-node node-7 --world world.json.gz --expect no-outage,no-pending
+  taintlab plan experiments/01-noexecute-evicts.yaml
+  taintlab plan --diff strict.json lenient.json
+exit codes: 0 nothing that --expect (or the experiment) names breaks, 1 something does, 2 wrong usage or invalid file,
+3 it cannot be told: something that matters could not be read"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register the verb."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "plan",
+        help="what a policy would do to a cluster, before anything is touched",
+        description="Who would leave, when and why; where the replacements go; what breaks. Nothing is ever written.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("experiment", nargs="?", type=Path, metavar="EXPERIMENT", help="plan this experiment file")
+    what = parser.add_argument_group("the policy, if it is not an experiment")
+    what.add_argument("--nodes", default="", metavar="NODES", help="a label selector (pool=spot), or names with commas")
+    what.add_argument("--taint", action="append", default=[], metavar="KEY=VALUE:EFFECT", help="may be repeated")
+    for name, text in (
+        ("cordon", "no new pods"),
+        ("drain", "cordon, and evict as kubectl drain does"),
+        ("lose-node", "power off"),
+    ):
+        what.add_argument(f"--{name}", nargs="?", const="", metavar="NODES", help=f"{text}; may name the nodes itself")
+    what.add_argument(
+        "--condition", action="append", default=[], metavar="TYPE[=STATUS]", help="MemoryPressure, Ready=False ..."
+    )
+    what.add_argument("--window", type=float, metavar="SECONDS", help="the nodes end that long after (spot: 120)")
+    parser.add_argument("--world", type=Path, metavar="FILE", help="a file of taintlab snapshot, or a v1 List in JSON")
+    add_where(parser)
+    parser.add_argument(
+        "--expect", action="append", default=[], metavar="WHAT", help=f"with commas: {', '.join(Demand)}"
+    )
+    parser.add_argument("--json", action="store_true", help="the whole plan as JSON (version 1)")
+    parser.add_argument("--all", action="store_true", help="every finding and workload, not one screen of them")
+    parser.add_argument("--diff", nargs=2, type=Path, metavar=("PLAN_A", "PLAN_B"), help="compare two --json plans")
+    parser.set_defaults(handler=handle)
+
+
+def handle(options: argparse.Namespace) -> int:
+    """Print the plan, or the difference of two; see the exit codes above."""
+    if options.diff is not None:
+        difference = read_plans(*options.diff)
+        if options.json:
+            _print_json(difference.to_json())
+        else:
+            print_diff(difference, everything=options.all)
+        return int(ExitCode.PASS)
+    demands = _demands(options.expect)
+    asked = _asked(options)
+    with no_cycle_collector():
+        if options.experiment is not None:
+            if asked != Asked():
+                raise UsageError("an experiment says itself what is done: leave --nodes, --taint and the like out")
+            from harness.wiring.planning_experiments import plan_file  # the YAML side, which worlds do not need
+
+            made = plan_file(options.experiment, where_of(options), options.world, demands, clock=SystemClock())
+            plan = asyncio.run(made)
+        else:
+            plan = plan_policy(asyncio.run(see(where_of(options), options.world, clock=SystemClock())), asked, demands)
+        if options.json:
+            _print_json(to_json(plan))
+        else:
+            print_plan(plan, everything=options.all)
+    return int(plan.exit_code)
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.flush()
+    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _asked(options: argparse.Namespace) -> Asked:
+    flags = {name: getattr(options, name) for name in ("cordon", "drain", "lose_node")}
+    named = [options.nodes, *(value for value in flags.values() if value)]
+    nodes = sorted({name for name in named if name})
+    if len(nodes) > 1:
+        raise UsageError(f"the nodes are named twice, as {' and as '.join(nodes)}: name them once, with --nodes")
+    return Asked(
+        nodes=nodes[0] if nodes else "",
+        taints=tuple(map(_taint, options.taint)),
+        cordon=flags["cordon"] is not None,
+        drain=flags["drain"] is not None,
+        lose=flags["lose_node"] is not None,
+        conditions=tuple(map(_condition, options.condition)),
+        window_s=options.window,
+    )
+
+
+def _taint(text: str) -> Taint:
+    try:
+        return parse_taint(text)
+    except ValueError as error:
+        raise UsageError(f"--taint: {error}") from error
+
+
+def _condition(text: str) -> Condition:
+    kind, _, status = text.partition("=")
+    try:
+        return Condition(ConditionType(kind), ConditionStatus(status or "True"))
+    except ValueError as error:
+        known = ", ".join(ConditionType)
+        raise UsageError(
+            f"--condition {text}: {error}; write one of {known}, with =True, =False or =Unknown"
+        ) from error
+
+
+def _demands(texts: Sequence[str]) -> tuple[Demand, ...]:
+    words = [word.strip() for text in texts for word in text.split(",") if word.strip()]
+    unknown = [word for word in words if word not in list(Demand)]
+    if unknown:
+        raise UsageError(f"--expect {', '.join(unknown)}: not known; there are: {', '.join(Demand)}")
+    return tuple(dict.fromkeys(map(Demand, words)))

@@ -1,0 +1,61 @@
+"""``taintlab snapshot``: a cluster into a file, for plans without it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from harness.cli.options import add_where, where_of
+from harness.clock import SystemClock
+from harness.errors import ExitCode, UsageError
+from harness.run.snapshot import Header
+from harness.wiring.place import Where
+from harness.wiring.planning import save_snapshot
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register the verb."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "snapshot",
+        help="a cluster into a file, for plans without it",
+        description="Read everything a plan looks at into one file: a v1 List in JSON, without environment variables, "
+        "images, secrets or config maps. Reads only. taintlab plan --world FILE plans on it.",
+    )
+    add_where(parser)
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="where to; a name that ends in .gz is packed (default: stdout, packed)"
+    )
+    parser.set_defaults(handler=handle)
+
+
+def handle(options: argparse.Namespace) -> int:
+    """Write the file; what could not be read is said on stderr, a line each, and noted in the file."""
+    where = where_of(options)
+    if options.out is None:
+        if sys.stdout.isatty():
+            raise UsageError("name a file: taintlab snapshot --out world.json.gz")
+        header = asyncio.run(save_snapshot(where, sys.stdout.buffer, packed=True, clock=SystemClock()))
+    else:
+        header = _into(options.out, where)
+    for why in (header.missing or {}).values():
+        print(f"taintlab: {why}", file=sys.stderr)
+    print(f"taintlab: snapshot of {header.cluster} (Kubernetes {header.kubernetes})", file=sys.stderr)
+    return int(ExitCode.PASS)
+
+
+def _into(path: Path, where: Where) -> Header:
+    """The file appears when it is whole, not before."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            header = asyncio.run(save_snapshot(where, file, packed=path.suffix == ".gz", clock=SystemClock()))
+        part.replace(path)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return header

@@ -1,0 +1,83 @@
+"""A world with an experiment's workload in it: for plans made before anything is applied."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from harness.model.inventory import Budget, Inventory, Phase, PodRecord, PodTemplate
+from harness.plan.scheduling import Engine, Fate, Request, place_all
+
+
+@dataclass(frozen=True, slots=True)
+class NewPod:
+    """A pod that will be created. `everywhere`: one on each node that it can run on."""
+
+    name: str
+    template: PodTemplate
+    everywhere: bool = False
+
+
+def applied(inventory: Inventory, pods: Sequence[NewPod], *, compares: bool) -> tuple[Inventory, tuple[str, ...]]:
+    """`inventory` with `pods` scheduled and running, and notes about those that find no node. `compares`: see
+    `Engine`.
+    """
+    engine = Engine(inventory, inventory.pods, compares=compares, coming=[pod.template for pod in pods])
+    records: list[PodRecord] = []
+    for pod in pods:
+        if pod.everywhere:
+            records += _everywhere(engine, inventory, pod)
+    single = [pod for pod in pods if not pod.everywhere]
+    requests = [Request(f"{pod.template.namespace}/{pod.name}", pod.template) for pod in single]
+    placed = place_all(engine, requests, staying=inventory.pods).placements
+    notes = []
+    for pod, request in zip(single, requests, strict=True):
+        placement = placed[request.key]
+        node = placement.node or ""
+        records.append(_record(pod, pod.name, node))
+        if placement.fate is Fate.PENDING:
+            notes.append(f"{request.key} finds no node even before the change: {placement.reason}")
+    return replace(inventory, pods=inventory.pods + tuple(records)), tuple(notes)
+
+
+def _everywhere(engine: Engine, inventory: Inventory, pod: NewPod) -> list[PodRecord]:
+    """A DaemonSet's pods: on every node that its taints, selector and affinity allow and that has room."""
+    ground = engine.ground(pod.template)
+    need = engine.need(pod.template)
+    nodes = [] if ground is None else [n for n in sorted(ground.allowed) if engine.room.fits(n, need)]
+    for node in nodes:
+        engine.put(pod.template, node)
+    names = [inventory.nodes[node].name for node in nodes]
+    return [_record(pod, f"{pod.name}-{name}", name) for name in names]
+
+
+def _record(pod: NewPod, name: str, node: str) -> PodRecord:
+    return PodRecord(
+        name=name,
+        uid="",
+        node=node,
+        phase=Phase.RUNNING if node else Phase.PENDING,
+        ready=bool(node),
+        deleting=False,
+        template=pod.template,
+    )
+
+
+def counted_budgets(inventory: Inventory, budgets: Iterable[Budget]) -> tuple[Budget, ...]:
+    """New budgets with the status that their controller would give them: all matching pods healthy.
+
+    Percentages are rounded up (pkg/controller/disruption, getExpectedPodCount).
+    """
+    out = []
+    for budget in budgets:
+        healthy = sum(
+            pod.alive and pod.template.namespace == budget.namespace and budget.selector.matches(pod.template.labels)
+            for pod in inventory.pods
+        )
+        word, text = budget.spec.split(" ", 1)
+        share = math.ceil(int(text[:-1]) * healthy / 100) if text.endswith("%") else int(text)
+        desired = healthy - share if word == "maxUnavailable" else share
+        allowed = max(0, healthy - desired)
+        out.append(replace(budget, healthy=healthy, desired=max(0, desired), allowed=allowed))
+    return tuple(out)

@@ -1,0 +1,131 @@
+"""Replacements that find no node, or the wrong one; who is thrown out for them; what quotas say."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from harness.model.inventory import PodTemplate
+from harness.plan.consequences.finding import Finding, Kind, Severity
+from harness.plan.consequences.picture import Leaving, Picture, Return, workload_of
+from harness.plan.scheduling import Fate
+from harness.plan.scheduling.quotas import Quotas
+from harness.plan.scheduling.reasons import VOLUME_AFFINITY, VOLUME_BINDING, VOLUME_MISSING, VOLUME_ZONE
+
+_OF_VOLUMES = (VOLUME_AFFINITY, VOLUME_BINDING, VOLUME_MISSING, VOLUME_ZONE, "persistentvolume")
+
+
+def by_workload(leaving: Iterable[Leaving]) -> dict[str, list[Leaving]]:
+    """Grouped by `workload_of`."""
+    names: dict[PodTemplate, str] = {}
+    groups: dict[str, list[Leaving]] = defaultdict(list)
+    for each in leaving:
+        template = each.pod.template
+        name = names.get(template)
+        if name is None:
+            name = names[template] = workload_of(template)
+        groups[name].append(each)
+    return groups
+
+
+def misplaced(picture: Picture) -> Iterator[Finding]:
+    """Pending replacements, those that will be evicted again, and those whose volumes hold them where they were."""
+    placed = [each for each in picture.leaving if each.placement is not None]
+    for workload, group in by_workload(placed).items():
+        pending = [e for e in group if e.placement is not None and e.placement.fate is Fate.PENDING]
+        if pending:
+            yield _pending(workload, pending, len(group))
+            held = [e for e in pending if e.placement is not None and _by_volumes(e.placement.reason)]
+            if held:
+                message = f"volumes of {_count(held, 'pod')} cannot follow: {_reason(held)}"
+                yield Finding(Kind.VOLUME, Severity.BREAKS, workload, message, _keys(held))
+        again = [e for e in group if e.placement is not None and e.placement.again]
+        if again:
+            yield _ping_pong(workload, again)
+    for workload, group in by_workload(e for e in picture.leaving if e.comes_back is Return.AGAIN_AND_AGAIN).items():
+        every_s = max(each.prediction.earliest_s or 0.0 for each in group)
+        message = f"its {_count(group, 'pod')} come back on the same nodes and are evicted again every {every_s:g} s"
+        yield Finding(Kind.PING_PONG, Severity.HURTS, workload, message, _keys(group), {"every_s": every_s})
+    stuck = [each for each in picture.leaving if each.comes_back is Return.STUCK]
+    for workload, group in by_workload(stuck).items():
+        message = (
+            f"{_count(group, 'pod')} stay Terminating on a dead node: no replacement before the node is back or gone"
+        )
+        yield Finding(Kind.PENDING, Severity.BREAKS, workload, message, _keys(group), {"pending": len(group)})
+
+
+def _pending(workload: str, pending: list[Leaving], replaced: int) -> Finding:
+    detail = {"pending": len(pending), "replaced": replaced, "reason": _reason(pending)}
+    message = f"{len(pending)} of {replaced} replacements stay Pending: {_reason(pending)}"
+    return Finding(Kind.PENDING, Severity.BREAKS, workload, message, _keys(pending), detail)
+
+
+def _ping_pong(workload: str, again: list[Leaving]) -> Finding:
+    only = [each for each in again if each.placement is not None and each.placement.fate is Fate.PING_PONG]
+    every_s = max(each.prediction.earliest_s or 0.0 for each in again)
+    detail = {"only": len(only), "perhaps": len(again) - len(only), "every_s": every_s}
+    if only:
+        message = f"{_count(only, 'replacement')} fit only where they are evicted again, every {every_s:g} s"
+    else:
+        message = (
+            f"{_count(again, 'replacement')} may go back to the same taint, which the scheduler does not avoid, and be "
+            f"evicted again every {every_s:g} s"
+        )
+    severity = Severity.BREAKS if only else Severity.HURTS
+    return Finding(Kind.PING_PONG, severity, workload, message, _keys(again), detail)
+
+
+def _by_volumes(reason: str) -> bool:
+    return any(words in reason for words in _OF_VOLUMES)
+
+
+def _reason(pending: list[Leaving]) -> str:
+    return pending[0].placement.reason if pending[0].placement is not None else ""
+
+
+def _keys(group: Iterable[Leaving]) -> tuple[str, ...]:
+    return tuple(each.pod.key for each in group)
+
+
+def _count(group: list[Leaving], noun: str) -> str:
+    return f"1 {noun}" if len(group) == 1 else f"{len(group)} {noun}s"
+
+
+def preempted(picture: Picture) -> Iterator[Finding]:
+    """Pods elsewhere that must make room."""
+    groups = defaultdict(list)
+    for displaced in picture.displaced:
+        groups[workload_of(displaced.pod.template)].append(displaced)
+    for workload, group in groups.items():
+        stranded = [d for d in group if d.placement is None or d.placement.fate is Fate.PENDING]
+        message = f"{len(group)} pods are thrown out for more important replacements such as {group[0].by}"
+        if stranded:
+            message += f"; {len(stranded)} of them find no other node"
+        severity = Severity.BREAKS if stranded else Severity.HURTS
+        keys = tuple(displaced.pod.key for displaced in group)
+        yield Finding(Kind.PREEMPTION, severity, workload, message, keys, {"stranded": len(stranded)})
+
+
+def quota_delays(picture: Picture) -> Iterator[Finding]:
+    """Replacements that a full quota refuses until the pod that they replace is gone."""
+    if not picture.inventory.quotas:
+        return
+    quotas = Quotas(picture.inventory.quotas)
+    namespaces = {quota.namespace for quota in picture.inventory.quotas}
+    delayed: dict[str, list[Leaving]] = defaultdict(list)
+    why: dict[str, str] = {}
+    for each in picture.leaving:
+        namespace = each.pod.template.namespace
+        if each.comes_back is Return.NEW and namespace in namespaces:
+            refusal = quotas.admit(each.pod.template)
+            if refusal:
+                delayed[namespace].append(each)
+                why[namespace] = refusal
+    for namespace, group in delayed.items():
+        grace_s = max(each.pod.template.grace_s for each in group)
+        message = (
+            f"{why[namespace]}: {len(group)} replacements are refused while the pods that they replace still "
+            f"terminate, up to {grace_s} s"
+        )
+        keys = tuple(each.pod.key for each in group)
+        yield Finding(Kind.QUOTA, Severity.HURTS, f"Namespace {namespace}", message, keys, {"wait_s": grace_s})

@@ -1,0 +1,164 @@
+"""Making a plan: where the world comes from, what is asked of it, and the way from one to the other. Reads only."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from harness.clock import Clock
+from harness.errors import UsageError
+from harness.model.experiment import Target
+from harness.model.inventory import Inventory, NodeRecord
+from harness.model.taints import Taint
+from harness.plan.consequences import Change, Condition, Demand, PolicyPlan, by_change, judge, paint
+from harness.plan.consequences.departures import world_node
+from harness.plan.consequences.diff import PlanDiff, check_plan, compare
+from harness.plan.predict.settings import Settings, settings_for
+from harness.plan.targets import choose_targets
+from harness.run.snapshot import Builder, Header, Reading, WorldWriter, pages, read_world
+from harness.run.snapshot.worldfile import VERSION as WORLD_VERSION
+from harness.spec.labels import selector
+from harness.spec.problems import BadValue
+from harness.wiring.place import Where, open_place
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A policy from the command line. `nodes`: a label selector, or node names with commas; "" with a single node."""
+
+    nodes: str = ""
+    taints: tuple[Taint, ...] = ()
+    cordon: bool = False
+    drain: bool = False
+    lose: bool = False
+    conditions: tuple[Condition, ...] = ()
+    window_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A world with what is known of its control plane. `source`: how people would call it."""
+
+    inventory: Inventory
+    settings: Settings
+    source: str
+    notes: tuple[str, ...] = ()
+
+
+@contextmanager
+def no_cycle_collector() -> Iterator[None]:
+    """A plan makes millions of small values and no cycles: the cycle collector would look at them over and over."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+async def see(where: Where, world: Path | None, *, clock: Clock) -> Seen:
+    """The world in a file, or of the cluster that was named. UsageError when neither or both were named."""
+    if world is not None:
+        if where.lab is not None or where.context is not None:
+            raise UsageError("--world is a world already: leave --lab and --context out")
+        inventory = read_world(world)
+        settings, notes = _settings_of(inventory.kubernetes_version)
+        return Seen(inventory, settings, world.name, notes)
+    async with open_place(where, clock=clock, for_writing=False) as place:
+        builder, reading = Builder(), Reading()
+        async for page in pages(place.cluster, reading):
+            builder.add(page)
+        inventory = builder.build(
+            kubernetes_version=place.kubernetes_version, taken=clock.now().wall, missing=reading.missing
+        )
+        return Seen(inventory, place.settings, place.cluster.name)
+
+
+def _settings_of(version: str) -> tuple[Settings, tuple[str, ...]]:
+    """Upstream's defaults for the version; those of the default version, with a note, for one that is not modelled."""
+    if not version:
+        return Settings(), ()
+    try:
+        return settings_for(version), ()
+    except UsageError as error:
+        return Settings(), (f"timing as of Kubernetes 1.{Settings().minor}: {error}",)
+
+
+async def save_snapshot(where: Where, stream: IO[bytes], *, packed: bool, clock: Clock) -> Header:
+    """Read the cluster into a world file on `stream` (gzip when `packed`), page by page; the header written."""
+    async with open_place(where, clock=clock, for_writing=False) as place:
+        taken, reading = clock.now().wall, Reading()
+        writer = WorldWriter(stream, packed=packed)
+        async for page in pages(place.cluster, reading):
+            writer.add(page)
+        header = Header(
+            version=WORLD_VERSION,
+            kubernetes=place.kubernetes_version,
+            taken=taken,
+            cluster=place.cluster.name,
+            missing={subject.value: why for subject, why in reading.missing.items()},
+        )
+        writer.close(header)
+        return header
+
+
+# --- plans ---
+
+
+def plan_policy(seen: Seen, asked: Asked, demands: Sequence[Demand]) -> PolicyPlan:
+    """What a policy from the command line would do. UsageError when it names no node, or nothing to do."""
+    targets = _targets(asked.nodes, seen.inventory.nodes)
+    change = Change(
+        targets=targets,
+        taints=asked.taints,
+        cordon=asked.cordon,
+        drain=asked.drain,
+        lose=asked.lose,
+        conditions=asked.conditions,
+        window_s=asked.window_s,
+    )
+    if not change.words:
+        raise UsageError(
+            "say what is to be done: --taint key=value:NoExecute, --cordon, --drain, --lose-node, --condition"
+        )
+    picture = paint(seen.inventory, change, by_change(seen.inventory, change, seen.settings), seen.settings)
+    title = f"{', '.join(change.words)} on {asked.nodes or targets[0]}"
+    return judge(replace(picture, notes=seen.notes), demands, source=seen.source, title=title)
+
+
+def _targets(text: str, nodes: Sequence[NodeRecord]) -> tuple[str, ...]:
+    """Node names, or a selector; a cluster of one node needs neither."""
+    names = {node.name for node in nodes}
+    if not text and len(nodes) == 1:
+        return (nodes[0].name,)
+    if not text:
+        raise UsageError("say which nodes are meant: --nodes pool=spot, or --nodes node-1,node-2")
+    words = tuple(word.strip() for word in text.split(","))
+    if set(words) <= names:
+        return words
+    try:
+        terms = selector(text)
+    except BadValue as error:
+        raise UsageError(f"--nodes {text}: {error}") from error
+    return choose_targets(Target(selector=terms), [world_node(node) for node in nodes])
+
+
+def read_plans(first: Path, second: Path) -> PlanDiff:
+    """Two plans in files, compared. UsageError for what is no plan."""
+    return compare(_read_plan(first), _read_plan(second))
+
+
+def _read_plan(path: Path) -> dict[str, Any]:
+    try:
+        return dict(check_plan(msgspec.json.decode(path.read_bytes()), where=str(path)))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except msgspec.DecodeError as error:
+        raise UsageError(f"{path} is no JSON: {error}") from error

@@ -1,0 +1,134 @@
+"""Plans of experiment files: the workload applied to a world, then the faults, as `taintlab run` would do them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from harness.clock import Clock
+from harness.errors import UsageError
+from harness.lab.topology import Topology, default_topology, read_topology
+from harness.model.experiment import (
+    CordonFault,
+    Experiment,
+    Manifest,
+    PhaseName,
+    RestartFault,
+    TaintFault,
+    TolerationsFault,
+)
+from harness.model.inventory import HOSTNAME_LABEL, Inventory, NodeRecord, amount
+from harness.model.world import World
+from harness.plan.consequences import Change, Demand, Departures, PolicyPlan, judge, paint
+from harness.plan.consequences.applied import applied, counted_budgets
+from harness.plan.consequences.departures import pods_on, world_node, world_pod
+from harness.plan.consequences.picture import workload_of
+from harness.plan.forecast import forecast_planned
+from harness.plan.predict.settings import Settings
+from harness.plan.steps import describe, make_steps
+from harness.plan.targets import choose_targets
+from harness.run.snapshot.manifests import new_pods, with_objects
+from harness.spec import read_experiment
+from harness.wiring.place import Where, settings_of_lab
+from harness.wiring.planning import Seen, see
+
+
+async def plan_file(
+    path: Path, where: Where, world: Path | None, demands: Sequence[Demand], *, clock: Clock
+) -> PolicyPlan:
+    """The plan of an experiment file, on the named cluster or world, else on the lab that a run would start."""
+    experiment = read_experiment(path)
+    named = world is not None or where.lab is not None or where.context is not None
+    seen = await see(where, world, clock=clock) if named else world_of_lab(experiment)
+    return plan_experiment(experiment, seen, demands)
+
+
+def plan_experiment(experiment: Experiment, seen: Seen, demands: Sequence[Demand]) -> PolicyPlan:
+    """What an experiment would do: its workload applied (unless it is there already), then its faults."""
+    inventory, notes = _with_workload(seen.inventory, experiment.workload, seen.settings)
+    nodes = [world_node(node) for node in inventory.nodes]
+    targets = choose_targets(experiment.target, nodes) if experiment.target is not None else ()
+    pods = pods_on(inventory, targets)
+    world = World(tuple(nodes), tuple(map(world_pod, pods)), inventory.kubernetes_version)
+    steps = make_steps(experiment, targets)
+    predictions = {p.pod: p for p in forecast_planned(experiment, steps, targets, world, seen.settings)}
+    change = Change(
+        targets=targets,
+        taints=tuple(fault.taint for fault in experiment.faults if isinstance(fault, TaintFault)),
+        cordon=any(isinstance(fault, CordonFault) for fault in experiment.faults),
+    )
+    known = (TaintFault, CordonFault, RestartFault, TolerationsFault)
+    notes += tuple(
+        f"{describe(f)}: plans do not know this fault" for f in experiment.faults if not isinstance(f, known)
+    )
+    departures = Departures(pods, tuple(predictions[pod.key] for pod in pods))
+    words = [describe(fault) for fault in experiment.faults]
+    picture = paint(inventory, change, departures, seen.settings, words=words)
+    measured = any(PhaseName.FAULT in slo.phases for slo in experiment.expect.slos)
+    served = _served(experiment) if measured else None
+    asked = tuple(dict.fromkeys([*demands, *([Demand.NO_OUTAGE] if measured else [])]))
+    return judge(
+        replace(picture, notes=seen.notes + notes), asked, source=seen.source, title=experiment.name, served=served
+    )
+
+
+def _served(experiment: Experiment) -> str | None:
+    """The Service that the load goes to, if its URL names one: ``http://web.shop.svc``, or ``http://web``."""
+    host = urlsplit(experiment.load.url).hostname if experiment.load is not None else None
+    parts = (host or "").split(".")
+    if not parts[0] or parts[0].isdecimal():
+        return None
+    namespaces = {manifest.namespace or "default" for manifest in experiment.workload} or {"default"}
+    return f"{parts[1] if len(parts) > 1 else sorted(namespaces)[0]}/{parts[0]}"
+
+
+def _with_workload(
+    inventory: Inventory, manifests: Sequence[Manifest], settings: Settings
+) -> tuple[Inventory, tuple[str, ...]]:
+    """The world with the manifests' objects and pods in it, except for workloads that run there already."""
+    there = {workload_of(template) for template in {pod.template for pod in inventory.pods}}
+    bodies = [_body(m) for m in manifests if f"{m.kind} {m.namespace or 'default'}/{m.name}" not in there]
+    try:
+        whole, more = with_objects(inventory, bodies)
+        running, notes = applied(whole, new_pods(bodies, whole), compares=settings.compares)
+    except ValueError as error:
+        raise UsageError(f"the experiment's workload could not be stored: {error}") from error
+    return replace(running, budgets=running.budgets + counted_budgets(running, more.budgets)), notes
+
+
+def _body(manifest: Manifest) -> dict[str, Any]:
+    """The object as plain JSON, its namespace filled in."""
+    body: dict[str, Any] = json.loads(json.dumps(manifest.body, default=dict))
+    body.setdefault("metadata", {}).setdefault("namespace", manifest.namespace or "default")
+    return body
+
+
+def world_of_lab(experiment: Experiment) -> Seen:
+    """The lab that `taintlab run` would start for the experiment, before anything runs in it."""
+    wish = experiment.lab
+    topology = default_topology()
+    if wish.topology is not None:
+        path = Path(wish.topology)
+        try:
+            topology = read_topology(path.read_text(encoding="utf-8"), file=str(path))
+        except OSError as error:
+            raise UsageError(f"{experiment.source}: lab.topology {path}: {error.strerror}") from error
+    version = wish.kubernetes or f"1.{Settings().minor}"
+    inventory = Inventory(nodes=_nodes_of(topology), pods=(), kubernetes_version=f"v{version.removeprefix('v')}")
+    return Seen(inventory, settings_of_lab(version, wish.flags), "the lab that a run would start")
+
+
+def _nodes_of(topology: Topology) -> tuple[NodeRecord, ...]:
+    return tuple(
+        NodeRecord(
+            name=node.name,
+            labels={HOSTNAME_LABEL: node.name, "kubernetes.io/os": "linux", **node.labels},
+            taints=node.taints,
+            allocatable={name: amount(name, text) for name, text in node.capacity.items()},
+        )
+        for node in topology.nodes
+    )
