@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from harness.model.scenario import (
     ConditionStatus,
     ConditionType,
+    CreatePod,
     DeleteNode,
     Restart,
     Scenario,
@@ -218,6 +219,27 @@ CASES = (
         )
         for kind in ConditionType
         if kind is not READY
+    ),
+    Case(
+        "a-lost-node-of-long-ago-keeps-its-taint",
+        Scenario(
+            (
+                ScenarioNode("a", {}, (Taint(UNREACHABLE, NO_EXECUTE),), ConditionStatus.UNKNOWN),
+                ScenarioNode("b", {}, (Taint(NOT_READY, NO_EXECUTE),), ConditionStatus.FALSE),
+                ScenarioNode("c", {}, (Taint(NOT_READY, NO_EXECUTE),)),
+            ),
+            (ScenarioPod("on-c", "c", default_tolerations(20)),),
+            (
+                CreatePod(10.0, ScenarioPod("on-a", "a", default_tolerations(20))),
+                CreatePod(10.0, ScenarioPod("on-b", "b", default_tolerations(20))),
+            ),
+            100.0,
+        ),
+        {
+            "on-a": ("evicted", 30.0, 30.0 + LATENCY_S),
+            "on-b": ("evicted", 30.0, 30.0 + LATENCY_S),
+            "on-c": ("survives", None, None),
+        },
     ),
     # The taint is put back on a node that is still not ready, on the next pass: a new countdown.
     _case(

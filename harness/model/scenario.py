@@ -53,11 +53,14 @@ class PodTrait(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScenarioNode:
-    """A node at time 0: Ready, heartbeating, `taints` in stored order. `labels` matter for the zone only."""
+    """A node at time 0, `taints` in stored order. `labels` matter for the zone only. `ready`: its Ready condition; with
+    Unknown its heartbeats stopped long ago.
+    """
 
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
+    ready: ConditionStatus = ConditionStatus.TRUE
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,10 +113,15 @@ class NodeState:
 
 
 def node_state(node: ScenarioNode) -> NodeState:
-    """`node` at time 0: Ready."""
+    """`node` at time 0."""
     zone = f"{node.labels.get(_REGION_LABEL, '')}/{node.labels.get(_ZONE_LABEL, '')}"
     excluded = "node.kubernetes.io/exclude-disruption" in node.labels
-    return NodeState(node.name, zone, node.taints, excluded)
+    state = NodeState(node.name, zone, node.taints, excluded)
+    if node.ready is not ConditionStatus.TRUE:
+        state.conditions[ConditionType.READY] = node.ready
+    if node.ready is ConditionStatus.UNKNOWN:
+        state.silent_since_s = float("-inf")
+    return state
 
 
 class Cluster:

@@ -25,7 +25,7 @@ class Quotas:
             self._used[quota.namespace, quota.name] = dict(quota.used)
 
     def admit(self, template: PodTemplate) -> str:
-        """Charge one more pod of this template. The answer is empty, or says why it may not be created, naming the quota."""
+        """Charge one more pod of this template; empty, or why it may not be created, naming the quota."""
         charges = []
         for quota in self._quotas.get(template.namespace, ()):
             if not _covers(quota, template):

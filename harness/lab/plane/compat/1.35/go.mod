@@ -5,6 +5,10 @@ module taintlab.dev/compat
 go 1.25.0
 
 require (
+	go.opentelemetry.io/otel/trace v1.41.0
 	k8s.io/client-go v0.35.4
+	k8s.io/cri-api v0.35.4
+	k8s.io/cri-client v0.35.4
+	k8s.io/klog/v2 v2.130.1
 	k8s.io/kubelet v0.35.4
 )

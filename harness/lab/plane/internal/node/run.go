@@ -17,7 +17,6 @@ import (
 	restclient "k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/record"
-	criclient "k8s.io/cri-client/pkg"
 	"k8s.io/klog/v2"
 	kubeletapp "k8s.io/kubernetes/cmd/kubelet/app"
 	"k8s.io/kubernetes/cmd/kubelet/app/options"
@@ -27,6 +26,7 @@ import (
 	"k8s.io/kubernetes/pkg/util/oom"
 	"k8s.io/kubernetes/pkg/volume/util/hostutil"
 
+	"taintlab.dev/compat/criclient"
 	"taintlab.dev/plane/internal/cadvisor"
 	"taintlab.dev/plane/internal/dials"
 	"taintlab.dev/plane/internal/nodespec"
@@ -81,7 +81,7 @@ func dependencies(ctx context.Context, server *options.KubeletServer, node *node
 	if d.TLSOptions, err = kubeletapp.InitializeTLS(ctx, &server.KubeletFlags, &server.KubeletConfiguration); err != nil {
 		return nil, err
 	}
-	if err := connectRuntime(server, node, d); err != nil {
+	if err := connectRuntime(ctx, server, node, d); err != nil {
 		return nil, err
 	}
 	figures := dials.NewReader(node.DialsFile(), func(err error) { klog.ErrorS(err, "Dials cannot be read") })
@@ -125,7 +125,7 @@ func recorder(ctx context.Context, events v1core.EventsGetter, name string) reco
 }
 
 // connectRuntime waits for the container runtime and connects to it with upstream's CRI client.
-func connectRuntime(server *options.KubeletServer, node *nodespec.Node, d *kubelet.Dependencies) error {
+func connectRuntime(ctx context.Context, server *options.KubeletServer, node *nodespec.Node, d *kubelet.Dependencies) error {
 	table, err := programs.Read(node.Programs)
 	if err != nil {
 		return err
@@ -133,14 +133,13 @@ func connectRuntime(server *options.KubeletServer, node *nodespec.Node, d *kubel
 	if err := await(node.RuntimeSocket, runtimeWait); err != nil {
 		return err
 	}
-	logger := klog.Background()
 	timeout := server.RuntimeRequestTimeout.Duration
-	service, err := criclient.NewRemoteRuntimeService(server.ContainerRuntimeEndpoint, timeout, d.TracerProvider, &logger)
+	service, err := criclient.Runtime(ctx, server.ContainerRuntimeEndpoint, timeout, d.TracerProvider)
 	if err != nil {
 		return fmt.Errorf("container runtime: %w", err)
 	}
 	d.RemoteRuntimeService = newAdviser(service, table, d.KubeClient, d.Recorder)
-	d.RemoteImageService, err = criclient.NewRemoteImageService(server.ContainerRuntimeEndpoint, timeout, d.TracerProvider, &logger)
+	d.RemoteImageService, err = criclient.Images(ctx, server.ContainerRuntimeEndpoint, timeout, d.TracerProvider)
 	if err != nil {
 		return fmt.Errorf("image service: %w", err)
 	}

@@ -85,7 +85,7 @@ func (c *container) environment() []string {
 		set[name] = i
 	}
 	for _, pair := range c.config.GetEnvs() {
-		text := pair.GetKey() + "=" + pair.GetValue()
+		text := pair.GetKey() + "=" + string(pair.GetValue()) // bytes from 1.36 on
 		if i, ok := set[pair.GetKey()]; ok {
 			env[i] = text
 			continue
