@@ -140,7 +140,7 @@ def key_of(release: Release) -> str:
     digest.update(f"{release.ldflags} {_BUILD_FLAGS} {platform.machine()}".encode())
     plane = release.modfile.parent
     sources = [path for path in plane.rglob("*.go") if not path.name.endswith("_test.go")]
-    mods = [release.modfile, release.modfile.with_suffix(".sum"), *sorted((plane / "podinfo").glob("go.*"))]
+    mods = [release.modfile, release.modfile.with_suffix(".sum"), *sorted(plane.glob("*/**/go.*"))]
     for path in [*sorted(sources), *mods]:
         digest.update(f"\0{path.relative_to(plane)}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]

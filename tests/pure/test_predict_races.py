@@ -237,11 +237,11 @@ def test_a_name_stays_taken_while_its_pod_terminates() -> None:
 
 def test_pods_of_tainted_nodes_were_bound_some_time_before() -> None:
     node = ScenarioNode("a", {}, (SPOT,))
-    of = Scenario((node,), (ScenarioPod("p0", "a", (tolerates(5),)),), (), 20.0)
+    of = Scenario((node,), (ScenarioPod("p0", "a", (tolerates(8),)),), (), 20.0)
     (each,) = predict(of).predictions
     assert each.outcome == "evicted"
     assert each.earliest_s == 3.0
-    assert each.latest_s == pytest.approx(5.259)
+    assert each.latest_s == pytest.approx(8.259)
 
 
 def test_earlier_pods_of_a_name_are_told_too() -> None:

@@ -120,23 +120,23 @@ def _look_ahead(pods: Sequence[PodRecord], change: Change, settings: Settings) -
     return min(taints_s + tolerated_s + throttle_s + _SLACK_S, _LONGEST_LOOK_S)
 
 
-_TRAITLESS: frozenset[PodTrait] = frozenset()
-
-
 def scenario_pod(pod: PodRecord) -> ScenarioPod:
     """`pod` as the predictor wants it."""
     template = pod.template
-    owner = template.owner
-    traits = _TRAITLESS
-    if owner is not None and owner.kind == "DaemonSet":
-        traits |= {PodTrait.DAEMONSET}
+    traits = set()
+    if template.owner is not None and template.owner.kind == "DaemonSet":
+        traits.add(PodTrait.DAEMONSET)
     if template.is_mirror:
-        traits |= {PodTrait.MIRROR}
+        traits.add(PodTrait.MIRROR)
     if pod.deleting:
-        traits |= {PodTrait.TERMINATING}
+        traits.add(PodTrait.TERMINATING)
     if pod.finished:
-        traits |= {PodTrait.FINISHED}
-    return ScenarioPod(pod.key, pod.node, template.tolerations, float(template.grace_s), traits, pod.uid)
+        traits.add(PodTrait.FINISHED)
+    known = frozenset(traits) if traits else _PLAIN
+    return ScenarioPod(pod.key, pod.node, template.tolerations, float(template.grace_s), known, pod.uid)
+
+
+_PLAIN: frozenset[PodTrait] = frozenset()
 
 
 def world_pod(pod: PodRecord) -> Pod:

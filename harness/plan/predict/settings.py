@@ -43,7 +43,7 @@ class Latency:
     together_s: float = 0.0
     restart_min_s: float = 0.3
     restart_max_s: float = 2.0
-    setup_s: float = 2.0
+    setup_s: float = 5.0
 
 
 BUSY = Latency(delete_s=1.0, together_s=0.01, restart_min_s=0.25, restart_max_s=4.0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness.model.inventory import Inventory, PodRecord, PodTemplate, Subject
 from harness.plan.scheduling import reasons
@@ -23,8 +23,7 @@ from harness.plan.scheduling.rules import Rule, Verdict
 from harness.plan.scheduling.volumes import NO_VOLUMES, Volumes
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
+class Spot(NamedTuple):
     """Where a pod went. `again`: the scheduler may as well have taken a node where it will be evicted again."""
 
     node: int

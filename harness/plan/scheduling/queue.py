@@ -109,6 +109,7 @@ class _Queue:
         self._preemptions = 0
         self._waiting: list[_Group] = []
         self._placed = Placed()
+        self._alike: dict[tuple[Spot, str], Placement] = {}
 
     def run(self, requests: Sequence[Request]) -> Placed:
         groups: dict[tuple[PodTemplate, float], _Group] = {}
@@ -149,9 +150,14 @@ class _Queue:
         return moved
 
     def _settle(self, key: str, template: PodTemplate, spot: Spot, unknown: str) -> None:
-        fate = Fate.PING_PONG if spot.tier is Tier.EVICTS else Fate.FITS
-        node = self._engine.table.nodes[spot.node].name
-        self._placed.placements[key] = Placement(Fate.UNKNOWN if unknown else fate, node, unknown, spot.again)
+        known_as = spot, unknown
+        placement = self._alike.get(known_as)
+        if placement is None:
+            fate = Fate.PING_PONG if spot.tier is Tier.EVICTS else Fate.FITS
+            node = self._engine.table.nodes[spot.node].name
+            placement = Placement(Fate.UNKNOWN if unknown else fate, node, unknown, spot.again)
+            self._alike[known_as] = placement
+        self._placed.placements[key] = placement
         self._moved(spot.node, key, template)
 
     def _moved(self, node: int, key: str, template: PodTemplate) -> None:
