@@ -131,7 +131,7 @@ def _saved_while_waiting(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def _look_at_nothing(self: TaintEviction, at_s: float, origin: Origin) -> None:
-    self.up = True
+    self._up = True
     for node in self._cluster.nodes.values():
         if taints := decision.no_execute(node.taints):
             self._tainted[node.name] = taints

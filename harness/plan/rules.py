@@ -35,6 +35,7 @@ class RuleId(StrEnum):
     THROTTLED = "throttled"
     TOO_LATE = "too-late"
     DELETE_DENIED = "delete-denied"
+    CONTROLLER_OFF = "controller-off"
     BUDGETS_IGNORED = "budgets-ignored"
     FINISHED_TOO = "finished-too"
     ALREADY_TERMINATING = "already-terminating"
@@ -206,6 +207,11 @@ _RULES = (
         "Where an admission webhook denies the DELETE, five attempts within a second fail and the pod lives on, with "
         "the condition DisruptionTarget=True, until the next change of taints or tolerations.",
         f"{_TEC}, deletePodHandler; issue 140639; measured",
+    ),
+    Rule(
+        RuleId.CONTROLLER_OFF,
+        "With --controllers=*,-taint-eviction-controller nodes are still tainted, but nobody is evicted.",
+        "KEP-3902; test/integration/node, EvictionForNoExecuteTaintAddedByUser",
     ),
     Rule(
         RuleId.BUDGETS_IGNORED,

@@ -63,6 +63,8 @@ def settings_of(flags: tuple[str, ...]) -> Settings:
                 settings = replace(settings, kcm_qps=float(value))
             case "kube-controller-manager", "kube-api-burst":
                 settings = replace(settings, kcm_burst=int(value))
+            case "kube-controller-manager", "controllers":
+                settings = replace(settings, evicts="-taint-eviction-controller" not in value.split(","))
             case "kube-controller-manager", "feature-gates":
                 settings = replace(settings, gates=settings.gates | {Gate(value.removesuffix("=true"))})
             case "kube-apiserver", "feature-gates":

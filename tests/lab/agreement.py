@@ -1,9 +1,8 @@
 """Generated worlds on the real kube-scheduler: what it leaves Pending against what the plan's filter says.
 
 Nodes are plain API objects without kubelets: only the scheduler decides. What is compared is what a plan promises:
-which
-pods stay Pending, which are refused by a quota, which are thrown out. Worlds whose answer hangs on the scheduler's own
-dice (which of two equal nodes it takes first) are found by placing in several orders, and left out.
+which pods stay Pending, which are refused by a quota, which are thrown out. Worlds whose answer hangs on the
+scheduler's own dice (which of two equal nodes it takes first) are found by placing in several orders, and left out.
 """
 
 from __future__ import annotations
@@ -229,8 +228,7 @@ async def observe(cluster: KubeCluster, worlds: list[World]) -> dict[str, Answer
 
     A pod whose victims are gone (it is nominated) is not always woken by their deletion: kube-scheduler's hint for
     inter-pod affinity does not think of the anti-affinity of the pod that left. It is taken along when what is left
-    over
-    is flushed, every 30 s; so as long as there is such a pod, this waits.
+    over is flushed, every 30 s; so as long as there is such a pod, this waits.
     """
     refused = dict(
         zip((w.name for w in worlds), await asyncio.gather(*(_come(cluster, w) for w in worlds)), strict=True)
@@ -279,8 +277,7 @@ async def _come(cluster: KubeCluster, world: World) -> set[str]:
 
 async def _look(cluster: KubeCluster, world: World) -> dict[str, tuple[str, str]]:
     """Each coming pod that is there: ("bound", node), ("pending", the scheduler's words), ("nominated", node) when
-    others
-    have made room for it, or ("", "") before its turn.
+    others have made room for it, or ("", "") before its turn.
     """
     out = {}
     for pod in (await cluster.list(f"/api/v1/namespaces/{world.name}/pods")).items:

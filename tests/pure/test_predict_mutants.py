@@ -16,6 +16,7 @@ ROWS = conformance.rows()
 
 TOLD_BY_OTHER_TESTS = {
     RuleId.DELETE_DENIED: "test_predict_races: a trait of pods",
+    RuleId.CONTROLLER_OFF: "test_conformance_predictor: taint-eviction-controller-not-started",
     RuleId.FINISHED_TOO: "test_predict_races: a trait of pods",
     RuleId.ALREADY_TERMINATING: "test_predict_races: a trait of pods",
     RuleId.DAEMONSET_FIRST: "test_predict_races: a trait of pods",

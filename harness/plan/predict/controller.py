@@ -46,13 +46,15 @@ class TaintEviction:
         self._causes: dict[tuple[object, ...], Cause] = {}
         self._decisions: dict[tuple[int, int], tuple[Decision, object, object]] = {}
         self._throttle = Throttle(settings)
-        self.up = False
+        self._up = False
 
     # ------------------------------------------------------------------ what it sees
 
     def sync(self, at_s: float, origin: Origin) -> None:
         """The process has listed nodes and pods: all of them are looked at as if new."""
-        self.up = True
+        self._up = self._settings.evicts
+        if not self._up:
+            return
         self._throttle.reset(at_s)
         for node in self._cluster.nodes.values():
             if node.exists and (taints := deciding.no_execute(node.taints)):
@@ -70,13 +72,13 @@ class TaintEviction:
             if life.due_s is not None and life.rush is not None and life.rush.done_s > at_s:
                 self._may_have_gone(life, life.due_s, at_s + race_s, RuleId.RACE_WITH_RESTART)
                 life.due_s = life.rush = life.cause = None
-        self.up = False
+        self._up = False
         self._timers.clear()
         self._tainted.clear()
 
     def node_changed(self, node: NodeState, at_s: float, why: RuleId = RuleId.TIMER_CANCELLED) -> None:
         """The node's NoExecute taints changed (in value, order or timeAdded too); `why` explains what that cancels."""
-        if not self.up:
+        if not self._up:
             return
         taints = deciding.no_execute(node.taints)
         lives = self._cluster.on_node(node.name)
@@ -95,7 +97,7 @@ class TaintEviction:
     def pod_changed(self, life: Life, at_s: float, origin: Origin) -> None:
         """A pod is new on its node, or its tolerations changed."""
         taints = self._tainted.get(life.pod.node)
-        if self.up and taints:
+        if self._up and taints:
             self._look_at([life], taints, at_s, origin)
 
     def pod_deleted(self, life: Life, at_s: float) -> None:

@@ -76,6 +76,7 @@ class Course:
         self._chance = chance
         self._events: list[tuple[float, int, int, Callable[[float], None]]] = []
         self._order = count()
+        self._up = True
         self._process = 0  # counts starts of kube-controller-manager; events of an earlier one are void
         self._restarts = iter(chance.restarts_s)
         self._pass_s = chance.pass_s
@@ -176,7 +177,7 @@ class Course:
             self._refuse(index, rule)
         else:
             self._store_taints(node, write.taints, at_s, RuleId.TIMER_CANCELLED)
-            if self._pass_s is not None and self.eviction.up:
+            if self._pass_s is not None and self._up:
                 self._lifecycle.conditions_changed(node, at_s)
 
     def _store_taints(self, node: NodeState, taints: tuple[Taint, ...], at_s: float, why: RuleId) -> None:
@@ -248,11 +249,13 @@ class Course:
     # ------------------------------------------------------------------ nodes and processes
 
     def _restart(self, at_s: float) -> None:
+        self._up = False
         self._process += 1
         self.eviction.kill(at_s)
         self._at(at_s + next(self._restarts), self._synced, same_process=True)
 
     def _synced(self, at_s: float) -> None:
+        self._up = True
         self.eviction.sync(at_s, Origin.RESTART)
         for name in sorted(self._orphaned):
             self._quarantine(name, at_s)
@@ -295,7 +298,7 @@ class Course:
                 self._at(at_s + delay_s, lambda now_s: self._back(node, now_s))
             case SetCondition(type=kind, status=status):
                 node.conditions[kind] = status
-                if self.eviction.up:
+                if self._up:
                     self._lifecycle.conditions_changed(node, at_s)
 
     def _next_pass(self, at_s: float) -> float:
@@ -310,5 +313,5 @@ class Course:
             for kind, status in node.conditions.items()
             if kind is ConditionType.NETWORK_UNAVAILABLE and status is not ConditionStatus.UNKNOWN
         }
-        if self.eviction.up:
+        if self._up:
             self._lifecycle.conditions_changed(node, at_s)

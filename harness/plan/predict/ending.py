@@ -98,6 +98,8 @@ def _unsure(life: Life, otherwise: str) -> Ending:
 
 def _survives(life: Life, view: View, countdown_s: float | None) -> Ending:
     decision, node = life.decision, life.pod.node
+    if not view.settings.evicts:
+        return Ending(Outcome.SURVIVES, RuleId.CONTROLLER_OFF, "the taint-eviction-controller does not run")
     if decision is None:
         return Ending(Outcome.SURVIVES, RuleId.ONLY_NOEXECUTE, f"no NoExecute taint was seen on {node}")
     why = _tolerated(decision, node)

@@ -1,11 +1,9 @@
 """Where pods can go: kube-scheduler's filters over a snapshot, replacements placed one after the other.
 
 ``place_all(engine, requests, ...)`` answers for each pod whether it fits, fits only where it will be evicted again,
-fits
-by throwing out others, or stays Pending, with the scheduler's own words. Built for size: filters run once for each
-class
-of equal nodes and template of equal pods (`nodes`, `grounds`), nodes wait in heaps (`candidates`), and only rules that
-look at other pods (`rules`, `rulebook`, `company`) are asked node by node. Pure.
+fits by throwing out others, or stays Pending, with the scheduler's own words. Built for size: filters run once for each
+class of equal nodes and template of equal pods (`nodes`, `grounds`), nodes wait in heaps (`candidates`), and only rules
+that look at other pods (`rules`, `rulebook`, `company`) are asked node by node. Pure.
 """
 
 from harness.plan.scheduling.engine import Engine, Spot

@@ -1,8 +1,8 @@
 """Which node is tried next: the emptiest one that is allowed, found without looking at all of them.
 
 Nodes of a ground wait in heaps by tier and by domain, ordered by how full they are. Fullness changes while pods of
-other
-grounds are placed; since it only grows, a node whose place in its heap is out of date is put right when it comes up.
+other grounds are placed; since it only grows, a node whose place in its heap is out of date is put right when it comes
+up.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ class Fate(StrEnum):
     """What becomes of a pod that wants a node.
 
     FITS: there is a node for it. PING_PONG: only nodes where it will be evicted again. PREEMPTS: a node for it once
-    less
-    important pods have been thrown out. PENDING: none. UNKNOWN: nothing known speaks against it, but not all is known.
+    less important pods have been thrown out. PENDING: none. UNKNOWN: nothing known speaks against it, but not all is
+    known.
     """
 
     FITS = "fits"
@@ -48,8 +48,7 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Placement:
     """The answer. `node`: one that would do, None without. `reason`: for PENDING the scheduler's words, for UNKNOWN
-    what
-    is not known. `again`: it may as well land where it will be evicted again. `victims`: who is thrown out for it.
+    what is not known. `again`: it may as well land where it will be evicted again. `victims`: who is thrown out for it.
     """
 
     fate: Fate

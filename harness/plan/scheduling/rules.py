@@ -173,8 +173,7 @@ class AwayRule:
         self, key: str, values: Sequence[str | None], others: Iterable[int], *, why: str, itself: bool
     ) -> None:
         """`others`: the nodes of those to keep away from. `why`: the refusal's text. `itself`: pods of the template
-        keep
-        away from each other.
+        keep away from each other.
         """
         self.keys: tuple[str, ...] = (key,)
         self._values = values

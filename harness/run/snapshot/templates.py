@@ -25,8 +25,7 @@ _PLAIN = attrgetter(
 
 def _key(pod: wire.Pod) -> tuple[Any, ...]:
     """Everything a template is made of: equal keys mean equal templates. Called for every pod, hence one join of the
-    raw
-    parts: each is whole JSON or nothing, so that commas between them tell them apart.
+    raw parts: each is whole JSON or nothing, so that commas between them tell them apart.
     """
     meta, spec = pod.metadata, pod.spec
     parts: list[Any] = [
