@@ -20,8 +20,8 @@ from harness.run.ports import Components
 
 _KIND_PREFIX = "kind-"
 
-#: What a verdict allows a control plane. The predictor's own defaults are those of a quiet lab; a machine that also runs
-#: the service and the load is busier, and a control plane that takes a second is slow, not wrong.
+#: What a verdict allows a control plane. The predictor's own defaults are those of a quiet lab; a machine that also
+#: runs the service and the load is busier, and a control plane that takes a second is slow, not wrong.
 RUN_LATENCY = BUSY
 
 

@@ -112,7 +112,7 @@ def test_a_snapshot_holds_no_environment(tmp_path: Path) -> None:
 
 
 BAD = {
-    "empty": (b"", "empty"),
+    "empty": (b"", "truncated"),
     "no JSON": (b"nodes: []", "malformed"),
     "no list": (b'{"kind": "Node"}', "no items"),
     "another list": (b'{"kind": "Table", "items": []}', "kind is Table, not List"),
