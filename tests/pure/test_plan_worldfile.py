@@ -1,4 +1,4 @@
-"""World files: whatever kubectl prints, whatever we wrote ourselves, in pieces of any size; and what is wrong with one."""
+"""World files: whatever kubectl prints and whatever we wrote ourselves, in pieces of any size; what is wrong with one."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_a_missing_file_is_said(tmp_path: Path) -> None:
 # --- templates ---
 
 REQUESTS: dict[str, tuple[Json, dict[str, int]]] = {
-    "containers add up": ({"containers": [_ for _ in ({"resources": {"requests": {"cpu": "1"}}},) * 2]}, {"cpu": 2000}),
+    "containers add up": ({"containers": list(({"resources": {"requests": {"cpu": "1"}}},) * 2)}, {"cpu": 2000}),
     "a limit stands in for a request": (
         {"containers": [{"resources": {"limits": {"memory": "1Ki"}}}]},
         {"memory": 1024},

@@ -1,0 +1,445 @@
+"""What a change does: who leaves and comes back how, what the plan warns of, what it is held to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.errors import ExitCode
+from harness.model.inventory import Subject
+from harness.model.scenario import ConditionStatus, ConditionType
+from harness.model.taints import Effect, Taint
+from harness.plan.consequences import (
+    Change,
+    Condition,
+    Demand,
+    Finding,
+    Kind,
+    PolicyPlan,
+    Return,
+    Severity,
+    by_change,
+    judge,
+    paint,
+)
+from harness.plan.predict.settings import Settings
+from harness.plan.scheduling import Fate
+from tests.pure.plan_objects import (
+    HOST,
+    Json,
+    budget,
+    inventory,
+    job,
+    mounts,
+    node,
+    pod,
+    service,
+    tolerate,
+    volume,
+)
+
+SPOT = Taint("spot", Effect.NO_EXECUTE, "true")
+FINITE = [tolerate("spot", effect="NoExecute", seconds=30)]
+GPU = "nvidia.com/gpu"
+
+
+def plan(
+    *objects: Json, demands: tuple[Demand, ...] = (), missing: dict[Subject, str] | None = None, **change: Any
+) -> PolicyPlan:
+    """The plan of a change to node s, by default the taint spot=true:NoExecute."""
+    what = {"targets": ("s",), **(change or {"taints": (SPOT,)})}
+    if set(what) == {"targets", "window_s"}:
+        what["taints"] = (SPOT,)
+    taken = "2026-01-01T02:00:00Z"
+    seen = inventory(node("s"), *objects, missing=missing, taken=taken)
+    wanted = Change(**what)
+    picture = paint(seen, wanted, by_change(seen, wanted, Settings()), Settings())
+    return judge(picture, demands, source="test", title="test")
+
+
+def web(name: str, on: str, **more: Any) -> Json:
+    """A pod of Deployment web."""
+    return pod(name, on, app="web", owner="ReplicaSet/web-h1", labels={"pod-template-hash": "h1"}, **more)
+
+
+def found(made: PolicyPlan, kind: Kind) -> list[Finding]:
+    return [finding for finding in made.findings if finding.kind is kind]
+
+
+# --- who leaves ---
+
+STAYS: dict[str, tuple[Json, dict[str, Any], str]] = {
+    "a NoSchedule taint": (web("p", "s"), {"taints": (Taint("spot", Effect.NO_SCHEDULE),)}, "only-noexecute"),
+    "a cordon": (web("p", "s"), {"cordon": True}, "only-noexecute"),
+    "pressure": (
+        web("p", "s"),
+        {"conditions": (Condition(ConditionType.MEMORY_PRESSURE, ConditionStatus.TRUE),)},
+        "only-noexecute",
+    ),
+    "a toleration": (web("p", "s", tolerations=[tolerate("spot")]), {"taints": (SPOT,)}, "unlimited-toleration"),
+    "a drain and a DaemonSet": (pod("p", "s", owner="DaemonSet/d"), {"drain": True}, "drain-skips-daemonset"),
+    "a drain and a static pod": (pod("p", "s", owner="Node/s", mirror=True), {"drain": True}, "drain-skips-mirror"),
+}
+
+
+@pytest.mark.parametrize(("one", "change", "rule"), STAYS.values(), ids=STAYS.keys())
+def test_who_stays_and_why(one: Json, change: dict[str, Any], rule: str) -> None:
+    made = plan(one, demands=(Demand.NO_EVICTION,), **change)
+    assert [each.prediction.rule for each in made.picture.staying] == [rule]
+    assert not made.picture.leaving
+    assert made.exit_code is ExitCode.PASS
+
+
+LEAVES: dict[str, tuple[Json, dict[str, Any], tuple[float, Return]]] = {
+    "at once, and is replaced": (web("p", "s"), {"taints": (SPOT,)}, (0.0, Return.NEW)),
+    "after its seconds": (web("p", "s", tolerations=FINITE), {"taints": (SPOT,)}, (30.0, Return.NEW)),
+    "a StatefulSet waits": (pod("p-0", "s", owner="StatefulSet/p"), {"taints": (SPOT,)}, (0.0, Return.AFTER)),
+    "a DaemonSet stays away": (pod("p", "s", owner="DaemonSet/d"), {"taints": (SPOT,)}, (0.0, Return.NOT_THERE)),
+    "a DaemonSet comes back": (
+        pod("p", "s", owner="DaemonSet/d", tolerations=FINITE),
+        {"taints": (SPOT,)},
+        (30.0, Return.AGAIN_AND_AGAIN),
+    ),
+    "nobody's pod": (pod("p", "s"), {"taints": (SPOT,)}, (0.0, Return.NOBODY)),
+    "a finished pod": (pod("p", "s", owner="Job/j", phase="Succeeded"), {"taints": (SPOT,)}, (0.0, Return.DONE)),
+    "a static pod": (pod("p", "s", mirror=True, owner="Node/s"), {"taints": (SPOT,)}, (0.0, Return.SAME_NODE)),
+    "a drain": (web("p", "s"), {"drain": True}, (0.0, Return.NEW)),
+    "Ready turns False": (
+        web("p", "s", tolerations=[tolerate("node.kubernetes.io/not-ready", effect="NoExecute", seconds=10)]),
+        {"conditions": (Condition(ConditionType.READY, ConditionStatus.FALSE),)},
+        (10.0, Return.NEW),
+    ),
+}
+
+
+@pytest.mark.parametrize(("one", "change", "expected"), LEAVES.values(), ids=LEAVES.keys())
+def test_who_leaves_when_and_who_brings_it_back(
+    one: Json, change: dict[str, Any], expected: tuple[float, Return]
+) -> None:
+    [leaving] = plan(one, node("other"), **change).picture.leaving
+    assert (leaving.prediction.earliest_s, leaving.comes_back) == expected
+    assert leaving.prediction.rule
+
+
+def test_a_lost_node_takes_its_time_and_keeps_its_stateful_pods() -> None:
+    default = [tolerate("node.kubernetes.io/unreachable", effect="NoExecute", seconds=300)]
+    made = plan(
+        web("p", "s", tolerations=default),
+        pod("db-0", "s", owner="StatefulSet/db", tolerations=default),
+        node("other"),
+        lose=True,
+    )
+    by_name = {each.pod.name: each for each in made.picture.leaving}
+    assert 340 <= (by_name["p"].prediction.earliest_s or 0) <= 350
+    assert by_name["p"].placement is not None
+    assert by_name["p"].placement.node == "other"
+    assert by_name["db-0"].comes_back is Return.STUCK
+    assert [f.subject for f in found(made, Kind.PENDING)] == ["StatefulSet default/db"]
+
+
+def test_blanket_tolerations_are_named_as_such() -> None:
+    made = plan(web("p", "s", tolerations=[tolerate()]), web("q", "s", tolerations=[tolerate("spot")]))
+    assert {each.pod.name: each.blanket for each in made.picture.staying} == {"p": True, "q": False}
+    assert [finding.subject for finding in found(made, Kind.BLANKET)] == ["Deployment default/web"]
+
+
+# --- what breaks ---
+
+TWO = [web("p", "s"), web("q", "s"), node("other")]
+FINDINGS: dict[str, tuple[list[Json], Kind, Severity, str]] = {
+    "all endpoints at once": (
+        [*TWO, service("web", "web")],
+        Kind.OUTAGE,
+        Severity.BREAKS,
+        "loses all 2 endpoints in one instant, at once, until the first replacement is Ready",
+    ),
+    "all endpoints, nowhere to go": (
+        [web("p", "s", nodeSelector={HOST: "s"}), service("web", "web")],
+        Kind.OUTAGE,
+        Severity.BREAKS,
+        "its only endpoint in one instant, at once, and no replacement finds a node",
+    ),
+    "one after the other": (
+        [web("p", "s"), web("q", "s", tolerations=FINITE), node("other"), service("web", "web")],
+        Kind.OUTAGE,
+        Severity.HURTS,
+        "between 0 and 30 s",
+    ),
+    "endpoints written by hand": (
+        [
+            web("p", "s"),
+            node("other"),
+            service("web", "none") | {"spec": {}},
+            {
+                "kind": "EndpointSlice",
+                "metadata": {"namespace": "default", "labels": {"kubernetes.io/service-name": "web"}},
+                "endpoints": [{"targetRef": {"kind": "Pod", "namespace": "default", "name": "p"}}],
+            },
+        ],
+        Kind.OUTAGE,
+        Severity.BREAKS,
+        "its only endpoint",
+    ),
+    "a budget is run over": (
+        [*TWO, web("r", "other"), budget("web", "web", allowed=1, desired=2)],
+        Kind.BUDGET,
+        Severity.BREAKS,
+        "the taint takes 2 of 3 pods and does not ask: the budget (maxUnavailable 1) allows 1 at a time; "
+        "a drain would need 2 rounds",
+    ),
+    "a replacement has nowhere to go": (
+        [web("p", "s", nodeSelector={"pool": "spot"}), node("other")],
+        Kind.PENDING,
+        Severity.BREAKS,
+        "1 of 1 replacements stay Pending: 0/2 nodes are available: 1 node(s) didn't match Pod's node "
+        "affinity/selector, 1 node(s) had untolerated taint(s).",
+    ),
+    "ping-pong": (
+        [web("p", "s", tolerations=FINITE, nodeSelector={HOST: "s"})],
+        Kind.PING_PONG,
+        Severity.BREAKS,
+        "1 replacement fit only where they are evicted again, every 30 s",
+    ),
+    "perhaps ping-pong": (
+        [web("p", "s", tolerations=FINITE), node("other")],
+        Kind.PING_PONG,
+        Severity.HURTS,
+        "may go back to the same taint, which the scheduler does not avoid",
+    ),
+    "a volume cannot follow": (
+        [
+            pod("db-0", "s", owner="StatefulSet/db", volumes=mounts("pv")),
+            node("other"),
+            *volume("pv", key=HOST, values=("s",)),
+        ],
+        Kind.VOLUME,
+        Severity.BREAKS,
+        "volumes of 1 pod cannot follow: 0/2 nodes",
+    ),
+    "the only replica": ([web("p", "s"), node("other")], Kind.SINGLE, Severity.HURTS, "before its replacement starts"),
+    "a bare pod": ([pod("p", "s")], Kind.UNMANAGED, Severity.BREAKS, "1 pods without a controller leave for good"),
+    "a Job fails": (
+        [pod("p", "s", owner="Job/j"), node("other"), job("j", limit=0)],
+        Kind.JOB,
+        Severity.BREAKS,
+        "1 failures are more than backoffLimit 0, so the Job fails",
+    ),
+    "a Job loses work": (
+        [pod("p", "s", owner="Job/j"), node("other"), job("j", limit=3, failed=1)],
+        Kind.JOB,
+        Severity.HURTS,
+        "2 failures of the 3 that backoffLimit allows",
+    ),
+    "a Job that ignores disruption": (
+        [pod("p", "s", owner="Job/j"), node("other"), job("j", limit=0, ignores=True)],
+        Kind.JOB,
+        Severity.HURTS,
+        "which its podFailurePolicy keeps out of the count",
+    ),
+    "an agent": ([pod("p", "s", owner="DaemonSet/d")], Kind.DAEMON_SET, Severity.HURTS, "is driven off 1 nodes"),
+    "devices": (
+        [pod("p", "s", owner="Job/j", requests={GPU: "2"}) | {}, node("other")],
+        Kind.ACCELERATOR,
+        Severity.HURTS,
+        "2 devices of 1 pods are given up",
+    ),
+    "somebody must make room": (
+        [web("p", "s", cpu="3", priority=1000), node("other"), pod("small", "other", owner="ReplicaSet/x", cpu="3")],
+        Kind.PREEMPTION,
+        Severity.BREAKS,
+        "1 pods are thrown out for more important replacements such as default/p; 1 of them find no other node",
+    ),
+    "a full quota": (
+        [
+            web("p", "s"),
+            node("other"),
+            {
+                "kind": "ResourceQuota",
+                "metadata": {"name": "limit", "namespace": "default"},
+                "status": {"hard": {"pods": "1"}, "used": {"pods": "1"}},
+            },
+        ],
+        Kind.QUOTA,
+        Severity.HURTS,
+        "exceeded quota: limit, for pods: 1 replacements are refused while the pods that they replace still terminate, "
+        "up to 30 s",
+    ),
+    "a webhook": (
+        [
+            web("p", "s"),
+            node("other"),
+            {
+                "kind": "ValidatingWebhookConfiguration",
+                "metadata": {"name": "guard"},
+                "webhooks": [
+                    {"name": "g.io", "rules": [{"operations": ["DELETE"], "resources": ["pods"], "apiGroups": [""]}]}
+                ],
+            },
+        ],
+        Kind.ADMISSION,
+        Severity.HURTS,
+        "is asked before 1 of these pods are deleted; no answer counts as no",
+    ),
+    "an admission policy": (
+        [
+            web("p", "s"),
+            node("other"),
+            {
+                "kind": "ValidatingAdmissionPolicy",
+                "metadata": {"name": "guard"},
+                "spec": {
+                    "failurePolicy": "Ignore",
+                    "matchConstraints": {
+                        "resourceRules": [{"operations": ["*"], "resources": ["*"], "apiGroups": ["*"]}]
+                    },
+                },
+            },
+        ],
+        Kind.ADMISSION,
+        Severity.HURTS,
+        "is asked before 1 of these pods",
+    ),
+    "the longest grace period": (
+        [web("p", "s", grace=45), web("q", "s"), node("other")],
+        Kind.GRACE,
+        Severity.NOTE,
+        "the longest grace period is 45 s (default/p)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("objects", "kind", "severity", "says"), FINDINGS.values(), ids=FINDINGS.keys())
+def test_what_a_taint_breaks(objects: list[Json], kind: Kind, severity: Severity, says: str) -> None:
+    [finding] = found(plan(*objects), kind)
+    assert finding.severity is severity
+    assert says in finding.message
+
+
+QUIET: dict[str, tuple[list[Json], Kind]] = {
+    "an endpoint elsewhere": ([*TWO, web("r", "other"), service("web", "web")], Kind.OUTAGE),
+    "an endpoint that was not ready": (
+        [web("p", "s", ready=False), web("r", "other"), node("other"), service("web", "web")],
+        Kind.OUTAGE,
+    ),
+    "a Service without endpoints": ([*TWO, service("empty", "nobody")], Kind.OUTAGE),
+    "a budget that allows it": ([*TWO, budget("web", "web", allowed=2)], Kind.BUDGET),
+    "a budget of others": ([*TWO, budget("db", "db", allowed=0)], Kind.BUDGET),
+    "two replicas": (TWO, Kind.SINGLE),
+    "a webhook for other things": (
+        [
+            *TWO,
+            {
+                "kind": "ValidatingWebhookConfiguration",
+                "metadata": {"name": "g"},
+                "webhooks": [{"name": "g.io", "rules": [{"operations": ["CREATE"], "resources": ["pods"]}]}],
+            },
+        ],
+        Kind.ADMISSION,
+    ),
+}
+
+
+@pytest.mark.parametrize(("objects", "kind"), QUIET.values(), ids=QUIET.keys())
+def test_what_does_not_break(objects: list[Json], kind: Kind) -> None:
+    assert not found(plan(*objects), kind)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "severity", "says"),
+    [
+        (0, Severity.BREAKS, "never gets 2 pods off"),
+        (1, Severity.HURTS, "2 rounds, each after the first at least 5 s"),
+    ],
+)
+def test_a_drain_waits_for_a_budget(allowed: int, severity: Severity, says: str) -> None:
+    made = plan(*TWO, budget("web", "web", allowed=allowed), drain=True)
+    [waits] = [finding for finding in found(made, Kind.DRAIN) if finding.severity is not Severity.NOTE]
+    assert (waits.severity, says in waits.message) == (severity, True)
+    assert not found(made, Kind.BUDGET)
+    assert [each.prediction.latest_s is None for each in made.picture.leaving].count(True) == 2 - allowed
+
+
+def test_what_kubectl_drain_wants_to_be_told() -> None:
+    local = pod("local", "s", owner="ReplicaSet/x", volumes=[{"name": "d", "emptyDir": {}}])
+    made = plan(local, pod("bare", "s"), pod("agent", "s", owner="DaemonSet/d"), node("other"), drain=True)
+    flags = {finding.subject for finding in found(made, Kind.DRAIN)}
+    assert flags == {f"kubectl drain {flag}" for flag in ("--force", "--delete-emptydir-data", "--ignore-daemonsets")}
+
+
+@pytest.mark.parametrize(
+    ("window_s", "late"), [(200.0, False), (120.0, True)], ids=["long enough", "shorter than seconds and grace"]
+)
+def test_the_interruption_window(window_s: float, late: bool) -> None:
+    made = plan(web("p", "s", tolerations=FINITE, grace=120), node("other"), window_s=window_s)
+    assert bool(found(made, Kind.WINDOW)) is late
+
+
+def test_pressure_says_that_the_kubelet_decides() -> None:
+    made = plan(web("p", "s"), conditions=(Condition(ConditionType.MEMORY_PRESSURE, ConditionStatus.TRUE),))
+    assert "whatever they tolerate" in found(made, Kind.PRESSURE)[0].message
+
+
+def test_many_deletions_share_one_client() -> None:
+    made = plan(*(web(f"p{n}", "s", cpu="1m") for n in range(100)), node("other"))
+    [finding] = found(made, Kind.THROTTLE)
+    assert finding.detail["deletions"] == 100
+    assert 13 < (finding.detail["last_s"] or 0) < 15
+
+
+def test_pods_that_were_pending_before_take_room_first() -> None:
+    """They tolerate the taint, so the node that is emptied is theirs; the replacement finds the other one full."""
+    waits = pod("waits", cpu="4", tolerations=[tolerate("spot")])
+    made = plan(web("p", "s", cpu="4"), waits, node("other", cpu="1"))
+    assert made.picture.idle["default/waits"].fate is Fate.FITS
+    [leaving] = made.picture.leaving
+    assert leaving.placement is not None
+    assert leaving.placement.fate is Fate.PENDING
+
+
+# --- demands ---
+
+
+@pytest.mark.parametrize(
+    ("demand", "objects", "missing", "exit_code"),
+    [
+        (Demand.NO_OUTAGE, [*TWO, service("web", "web")], {}, ExitCode.FAIL),
+        (Demand.NO_OUTAGE, TWO, {}, ExitCode.PASS),
+        (Demand.NO_OUTAGE, TWO, {Subject.SERVICES: "may not list services (forbidden)"}, ExitCode.INCONCLUSIVE),
+        (Demand.NO_PENDING, TWO, {Subject.SERVICES: "does not matter here"}, ExitCode.PASS),
+        (
+            Demand.NO_PENDING,
+            [web("p", "s", volumes=mounts("c")), node("other")],
+            {Subject.CLAIMS: "forbidden"},
+            ExitCode.INCONCLUSIVE,
+        ),
+        (Demand.NO_BUDGET_BREACH, [*TWO, budget("b", "web", allowed=0)], {}, ExitCode.FAIL),
+        (Demand.NO_EVICTION, TWO, {}, ExitCode.FAIL),
+        (Demand.NO_EVICTION, [], {Subject.PODS: "not in the file"}, ExitCode.INCONCLUSIVE),
+        (Demand.NO_SINGLE_REPLICA, [web("p", "s"), node("other")], {}, ExitCode.FAIL),
+        (Demand.NO_LATE_EXIT, TWO, {}, ExitCode.PASS),
+    ],
+)
+def test_what_a_plan_is_held_to(
+    demand: Demand, objects: list[Json], missing: dict[Subject, str], exit_code: ExitCode
+) -> None:
+    made = plan(*objects, demands=(demand,), missing=missing)
+    assert made.exit_code is exit_code
+    assert made.held[0].because
+
+
+def test_nothing_demanded_nothing_broken() -> None:
+    assert plan(*TWO, service("web", "web")).exit_code is ExitCode.PASS
+
+
+def test_what_could_not_be_read_is_said() -> None:
+    missing = {Subject.BUDGETS: "may not list poddisruptionbudgets.policy (forbidden)"}
+    assert plan(*TWO, missing=missing).unknown == (
+        "which PodDisruptionBudgets are run over: may not list poddisruptionbudgets.policy (forbidden)",
+    )
+
+
+def test_the_gravest_comes_first() -> None:
+    made = plan(*TWO, pod("bare", "s"), service("web", "web"))
+    assert [finding.severity for finding in made.findings] == sorted(finding.severity for finding in made.findings)
+    assert made.findings[0].kind is Kind.OUTAGE
