@@ -1,4 +1,4 @@
-"""World files: whatever kubectl prints and whatever we wrote ourselves, in pieces of any size; what is wrong with one."""
+"""World files: what kubectl prints and what we wrote ourselves, in pieces of any size; what is wrong with one."""
 
 from __future__ import annotations
 
