@@ -8,6 +8,7 @@ from dataclasses import replace
 from harness.check.record import RunRecord, inconclusive
 from harness.history.query import PodStory, Window, gaps
 from harness.model.plan import Prediction
+from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import CheckResult, EvictionRow, PodVerdict, Verdict
 from harness.plan.forecast import forecast_after
 from harness.plan.predict.ending import spelled
@@ -15,6 +16,7 @@ from harness.plan.predict.ending import spelled
 #: A deletion may be seen this long before we have the acknowledgement of the taint it follows (measured: up to 20 ms).
 EARLY_ALLOWANCE_S = 0.05
 TAINT_MANAGER = "DeletionByTaintManager"
+_DEFAULT_KEYS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 _WRONG = (PodVerdict.EARLY, PodVerdict.LATE, PodVerdict.SURVIVED_WRONGLY, PodVerdict.EVICTED_WRONGLY)
 
@@ -162,9 +164,14 @@ def _row(prediction: Prediction, story: PodStory | None, verdict: PodVerdict, re
         replacement_scheduled_s=None,
         replacement_ready_s=None,
         workload=f"{story.owner_kind}/{story.owner_name}" if story and story.owner_name else "",
-        tolerations=", ".join(map(spelled, story.tolerations)) if story else "",
+        tolerations=", ".join(spelled(t) for t in story.tolerations if not _is_default(t)) if story else "",
         reason=reason,
     )
+
+
+def _is_default(toleration: Toleration) -> bool:
+    """One of the two that admission gives to every pod (DefaultTolerationSeconds): not worth a word in every row."""
+    return toleration.key in _DEFAULT_KEYS and toleration.effect is Effect.NO_EXECUTE and toleration.seconds == 300
 
 
 def _with_replacements(

@@ -75,7 +75,7 @@ def plane() -> Iterator[Any]:
 
         async def replay() -> list[Replayed | Exception]:
             async with open_place(Where(lab=name), clock=SystemClock(), for_writing=True) as place:
-                return await replay_on(place, scenarios, side_by_side=30)
+                return await replay_on(place, scenarios, side_by_side=10)
 
         results = asyncio.run(replay())
         labs.down_named(name)
