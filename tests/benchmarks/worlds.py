@@ -28,6 +28,7 @@ TAKEN = "2026-03-01T12:00:00Z"
 _STARTED = "2026-03-01T09:30:00Z"
 _AGENTS = ("log-agent", "node-exporter", "cni", "csi-node")
 _PLACE = "\x00"
+_LISTED = tuple(f'{{"apiVersion": "v1", "kind": "{kind}"' for kind in ("Pod", "Node"))
 
 
 def write_world(path: Path, *, nodes: int, pods: int, seed: int = 1) -> None:

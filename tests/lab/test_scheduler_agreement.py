@@ -130,6 +130,7 @@ async def _run(lab: Lab) -> Outcome:
                 outcome.preempting += preempting
                 outcome.add(world, answer, observed[world.name])
             await agreement.remove(cluster, worlds)
+            print(f"{outcome.worlds} worlds, {len(outcome.disagreements)} disagreements", flush=True)
     finally:
         await cluster.close()
     return outcome

@@ -59,7 +59,7 @@ class Displaced:
     placement: Placement | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Picture:
     """`unsure`: pods whose fate is a race. `idle`: pods that were Pending before, by key, with their placement now.
     `words`: what is done. `looked_s`: how far ahead was looked.
@@ -74,6 +74,10 @@ class Picture:
     displaced: tuple[Displaced, ...] = ()
     idle: Mapping[str, Placement] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """In short, see `Inventory`."""
+        return f"<Picture of {', '.join(self.words)}: {len(self.leaving)} pods leave>"
 
 
 def workload_of(template: PodTemplate) -> str:

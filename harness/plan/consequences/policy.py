@@ -26,7 +26,7 @@ class Held:
     because: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class PolicyPlan:
     """`findings`: the gravest first. `unknown`: what could not be answered, and why. `source`: where the world is from.
     `title`: what was asked.
@@ -38,6 +38,10 @@ class PolicyPlan:
     held: tuple[Held, ...]
     source: str
     title: str
+
+    def __repr__(self) -> str:
+        """In short, see `Inventory`."""
+        return f"<PolicyPlan {self.title!r}: {len(self.findings)} findings>"
 
     @property
     def exit_code(self) -> ExitCode:

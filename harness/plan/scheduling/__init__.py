@@ -6,7 +6,8 @@ class of equal nodes and template of equal pods (`nodes`, `grounds`), nodes wait
 that look at other pods (`rules`, `rulebook`, `company`) are asked node by node. Pure.
 """
 
-from harness.plan.scheduling.engine import Engine, Spot
+from harness.plan.scheduling.candidates import Spot
+from harness.plan.scheduling.engine import Engine
 from harness.plan.scheduling.queue import Fate, Placed, Placement, Request, place_all
 
 __all__ = ["Engine", "Fate", "Placed", "Placement", "Request", "Spot", "place_all"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from harness.plan.scheduling.grounds import Ground, Tier
 from harness.plan.scheduling.nodes import NodeTable
@@ -16,6 +17,14 @@ from harness.plan.scheduling.room import Need, Room
 from harness.plan.scheduling.rules import Rule, Verdict
 
 Heap = list[tuple[float, int]]
+
+
+class Spot(NamedTuple):
+    """Where a pod went. `again`: the scheduler may as well have taken a node where it will be evicted again."""
+
+    node: int
+    tier: Tier
+    again: bool
 
 
 class Candidates:
@@ -90,23 +99,33 @@ class Search:
                     return node, tier
         return None
 
-    @property
-    def is_simple(self) -> bool:
-        """Whether no rule is asked: then `next_simple` does."""
-        return not self._by_domain and not self._by_node
-
-    def next_simple(self) -> tuple[int, Tier] | None:
-        """As `next`, without rules."""
+    def fill(self, count: int) -> list[Spot]:
+        """Without rules: up to `count` pods placed, and their room taken. What `next` does for one, in one go for
+        all.
+        """
+        room, need = self._room, self._need
+        score, fits, take = room.score, room.fits, room.take_one
+        spots: list[Spot] = []
         for tier, heaps in zip(Tier, self._tiers, strict=True):
-            if heaps:
-                node = self._top(heaps[0])
-                if node is not None:
-                    return node, tier
-        return None
+            heap = heaps[0] if heaps else []
+            while heap and len(spots) < count:
+                known, node = heap[0]
+                now = score(node)
+                if now != known:
+                    heapq.heapreplace(heap, (now, node))
+                elif fits(node, need):
+                    take(node, need)
+                    heapq.heapreplace(heap, (score(node), node))
+                    spots.append(Spot(node, tier, tier is Tier.EVICTS or self.has(Tier.EVICTS)))
+                else:
+                    heapq.heappop(heap)
+                    self._out.append((heap, node))
+        return spots
 
     def has(self, tier: Tier) -> bool:
         """Whether the next pod could go to a node of that tier."""
-        return any(self._top(heap) is not None for heap in self._domains(self._tiers[tier]))
+        heaps = self._tiers[tier]
+        return bool(heaps) and any(self._top(heap) is not None for heap in self._domains(heaps))
 
     def _domains(self, heaps: list[Heap]) -> Iterator[Heap]:
         """The heaps of domains that may be used now, the least crowded first, then the one with the emptiest node."""

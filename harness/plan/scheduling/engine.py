@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from harness.model.inventory import Inventory, PodRecord, PodTemplate, Subject
 from harness.plan.scheduling import reasons
-from harness.plan.scheduling.candidates import Candidates
+from harness.plan.scheduling.candidates import Candidates, Spot
 from harness.plan.scheduling.company import Company
 from harness.plan.scheduling.grounds import Ground, Grounds, Tier
 from harness.plan.scheduling.nodes import NodeTable
@@ -21,14 +20,6 @@ from harness.plan.scheduling.room import Need, Room
 from harness.plan.scheduling.rulebook import Rulebook
 from harness.plan.scheduling.rules import Rule, Verdict
 from harness.plan.scheduling.volumes import NO_VOLUMES, Volumes
-
-
-class Spot(NamedTuple):
-    """Where a pod went. `again`: the scheduler may as well have taken a node where it will be evicted again."""
-
-    node: int
-    tier: Tier
-    again: bool
 
 
 class Engine:
@@ -92,16 +83,16 @@ class Engine:
         need = self.need(template)
         search = self._candidates.search(ground, rules, need)
         spots: list[Spot] = []
-        next_one = search.next_simple if search.is_simple else search.next
-        while len(spots) < count and (found := next_one()) is not None:
-            node, tier = found
-            again = tier is Tier.EVICTS or (bool(ground.tiers[Tier.EVICTS]) and search.has(Tier.EVICTS))
-            self.room.take((node,), need)
-            if template.claims:
+        if not rules and not template.claims:
+            spots = search.fill(count)
+        else:
+            while len(spots) < count and (found := search.next()) is not None:
+                node, tier = found
+                again = tier is Tier.EVICTS or search.has(Tier.EVICTS)
+                self.room.take_one(node, need)
                 self._volumes.bind(template, self.table.nodes[node])
-            if rules:
                 search.placed(node)
-            spots.append(Spot(node, tier, again))
+                spots.append(Spot(node, tier, again))
         search.close()
         if spots:
             self._explained.clear()
@@ -112,7 +103,7 @@ class Engine:
 
     def put(self, template: PodTemplate, node: int) -> None:
         """A pod is on that node now, by somebody else's choice."""
-        self.room.take((node,), self.need(template))
+        self.room.take_one(node, self.need(template))
         self.company.add(template, (node,))
 
     def clear(self, victims: Sequence[tuple[PodTemplate, int]]) -> None:
@@ -148,7 +139,7 @@ class Engine:
             self.room.give(node, other)
         fits = self.room.fits(node, need)
         for other in leaving:
-            self.room.take((node,), other)
+            self.room.take_one(node, other)
         if not fits:
             return False
         rules = self.rulebook.of(template, without=(node, Counter(without)))

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from harness.model.inventory import Budget, PodRecord, PodTemplate
-from harness.plan.scheduling.engine import Engine, Spot
+from harness.plan.scheduling.candidates import Spot
+from harness.plan.scheduling.engine import Engine
 from harness.plan.scheduling.grounds import Tier
 from harness.plan.scheduling.preemption import Occupant, Preemptor
 

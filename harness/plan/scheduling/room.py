@@ -50,11 +50,14 @@ class Room:
 
     def take(self, nodes: Iterable[int], need: Need) -> None:
         """One pod more on each of `nodes`."""
-        pods = self._pods
         for node in nodes:
-            pods[node] -= 1
-            for column, number in need:
-                column[node] -= number
+            self.take_one(node, need)
+
+    def take_one(self, node: int, need: Need) -> None:
+        """One pod more."""
+        self._pods[node] -= 1
+        for column, number in need:
+            column[node] -= number
 
     def give(self, node: int, need: Need) -> None:
         """One pod less."""

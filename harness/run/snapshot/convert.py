@@ -57,6 +57,8 @@ class Builder:
         for item in items:
             if type(item) is wire.Pod:
                 pods.append(record(item))
+            elif type(item) is wire.PodGroup:
+                pods += self._templates.records(item)
             elif type(item) is wire.Node:
                 self._nodes.append(self._node(item))
             else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import Any
 
@@ -23,7 +23,7 @@ _PLAIN = attrgetter(
 )
 
 
-def _key(pod: wire.Pod) -> tuple[Any, ...]:
+def key_of(pod: wire.Pod) -> tuple[Any, ...]:
     """Everything a template is made of: equal keys mean equal templates. Called for every pod, hence one join of the
     raw parts: each is whole JSON or nothing, so that commas between them tell them apart.
     """
@@ -53,6 +53,40 @@ def _key(pod: wire.Pod) -> tuple[Any, ...]:
     )
 
 
+def _is_ready(status: wire.PodStatus) -> bool:
+    for condition in status.conditions or ():
+        if condition.type == "Ready":
+            return condition.status == "True"
+    return False
+
+
+def grouped(pods: Iterable[wire.Pod]) -> Iterator[wire.PodGroup]:
+    """Pods by template, in order of appearance. The first of each group is changed: it becomes the template."""
+    groups: dict[tuple[Any, ...], wire.PodGroup] = {}
+    for pod in pods:
+        meta, status = pod.metadata, pod.status
+        deleting = meta.deletion_timestamp is not None
+        place = pod.spec.node_name
+        own = wire.Own(meta.name, meta.uid, place, status.phase, _is_ready(status), deleting, status.start_time)
+        key = key_of(pod)
+        group = groups.get(key)
+        if group is None:
+            groups[key] = wire.PodGroup(_stripped(pod), [own])
+        else:
+            group.own.append(own)
+    yield from groups.values()
+
+
+def _stripped(pod: wire.Pod) -> wire.Pod:
+    """Without what is the pod's own, and without volumes that are nowhere."""
+    pod.metadata.name = pod.metadata.uid = pod.spec.node_name = ""
+    pod.metadata.deletion_timestamp = None
+    pod.status = wire.PodStatus()
+    held = [v for v in pod.spec.volumes or () if _volumes_key([v]) is not None]
+    pod.spec.volumes = held or None
+    return pod
+
+
 def _init_key(containers: list[wire.Container]) -> tuple[Any, ...]:
     return tuple([(_bytes(c.resources), _bytes(c.ports), c.restart_policy) for c in containers])
 
@@ -78,25 +112,41 @@ class Templates:
 
     def record(self, pod: wire.Pod) -> PodRecord:
         """The record of one pod. ValueError for an operator, effect or quantity that Kubernetes does not know."""
-        meta, spec, status = pod.metadata, pod.spec, pod.status
-        key = _key(pod)
-        template = self._known.get(key)
-        if template is None:
-            template = self._known[key] = self._template(pod)
-        ready = False
-        for condition in status.conditions or ():
-            if condition.type == "Ready":
-                ready = condition.status == "True"
+        meta, status, node = pod.metadata, pod.status, pod.spec.node_name
         return PodRecord(
             meta.name,
             meta.uid,
-            self._names.setdefault(spec.node_name, spec.node_name),
+            self._names.setdefault(node, node),
             _PHASES.get(status.phase, Phase.UNKNOWN),
-            ready,
+            _is_ready(status),
             meta.deletion_timestamp is not None,
-            template,
+            self._of(pod),
             status.start_time,
         )
+
+    def records(self, group: wire.PodGroup) -> list[PodRecord]:
+        """The records of a group."""
+        template, names = self._of(group.template), self._names
+        return [
+            PodRecord(
+                own.name,
+                own.uid,
+                names.setdefault(own.node, own.node),
+                _PHASES.get(own.phase, Phase.UNKNOWN),
+                own.ready,
+                own.deleting,
+                template,
+                own.started,
+            )
+            for own in group.own
+        ]
+
+    def _of(self, pod: wire.Pod) -> PodTemplate:
+        key = key_of(pod)
+        template = self._known.get(key)
+        if template is None:
+            template = self._known[key] = self._template(pod)
+        return template
 
     def _template(self, pod: wire.Pod) -> PodTemplate:
         meta, spec = pod.metadata, pod.spec

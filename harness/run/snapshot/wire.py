@@ -113,6 +113,25 @@ class Pod(Part, tag_field="kind", tag="Pod"):
     status: PodStatus = field(default_factory=PodStatus)
 
 
+class Own(Struct, array_like=True, gc=False):
+    """What is a pod's own, as an array."""
+
+    name: str
+    uid: str
+    node: str
+    phase: str
+    ready: bool
+    deleting: bool
+    started: str | None
+
+
+class PodGroup(Part, tag_field="kind", tag="PodGroup"):
+    """Of our own making: pods that are the same but for `own`. World files are a tenth of the size for it."""
+
+    template: Pod
+    own: list[Own]
+
+
 # --- nodes ---
 
 
@@ -542,6 +561,7 @@ class AdmissionPolicy(Part, tag_field="kind", tag="ValidatingAdmissionPolicy"):
 
 Item = (
     Pod
+    | PodGroup
     | Node
     | Namespace
     | Service

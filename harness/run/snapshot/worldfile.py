@@ -21,6 +21,7 @@ from harness.errors import UsageError
 from harness.model.inventory import Inventory, Subject
 from harness.run.snapshot import wire
 from harness.run.snapshot.convert import SUBJECTS, Builder
+from harness.run.snapshot.templates import grouped
 
 VERSION = 1
 _CHUNK_BYTES = 4 << 20
@@ -226,10 +227,15 @@ class WorldWriter:
         self._separator = b"\n"
 
     def add(self, items: Iterable[wire.Item]) -> None:
-        """Some more objects, one a line."""
+        """Some more objects, one a line; pods that are alike go into one."""
+        pods: list[wire.Pod] = []
+        rest: list[wire.Item] = []
         for item in items:
             if isinstance(item, wire.Pod):
-                _prune(item)
+                pods.append(item)
+            else:
+                rest.append(item)
+        for item in (*rest, *grouped(pods)):
             self._file.write(self._separator + self._encode(item))
             self._separator = b",\n"
 
@@ -238,15 +244,3 @@ class WorldWriter:
         self._file.write(b'\n],"kind":"List","metadata":{},"taintlab":' + self._encode(header) + b"}\n")
         if self._packed is not None:
             self._packed.close()
-
-
-def _prune(pod: wire.Pod) -> None:
-    """Leave out what no plan looks at: other conditions, and volumes that are nowhere."""
-    pod.status.conditions = [each for each in pod.status.conditions or () if each.type == "Ready"] or None
-    pod.spec.volumes = [
-        volume
-        for volume in pod.spec.volumes or ()
-        if volume.persistent_volume_claim is not None
-        or volume.ephemeral is not msgspec.UNSET
-        or volume.empty_dir is not msgspec.UNSET
-    ] or None
