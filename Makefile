@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint agreement bench clean
 
 help:
 	@echo "make demo   run experiment 01 on the embedded lab (first time: about 10 minutes, it compiles Kubernetes)"
@@ -28,13 +28,17 @@ demo: setup
 
 test: lint
 	$(BIN)/python -m pytest -n 2 tests/pure tests/contract tests/golden
-	$(BIN)/python -m pytest tests/lab tests/plugin
+	$(BIN)/python -m pytest tests/lab tests/plugin --ignore tests/lab/test_scheduler_agreement.py
 
 lint: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Long, and for a machine that does nothing else: the plan's scheduler filter against the real kube-scheduler.
+agreement: setup
+	TAINTLAB_AGREEMENT_WORLDS=300 $(BIN)/python -m pytest -s tests/lab/test_scheduler_agreement.py
 
 bench: setup
 	$(BIN)/python -m tests.benchmarks.bench_load_figures

@@ -217,11 +217,14 @@ class Replayer:
 
     async def _delete(self, stage: _Stage, pod: str) -> None:
         sighting = stage.sightings.setdefault(pod, _Sighting())
-        sighting.by_us = True  # before the deed: the watch may tell of it before the answer is here
+        before, sighting.by_us = (
+            sighting.by_us,
+            True,
+        )  # before the deed: the watch may tell of it before the answer is here
         try:
             await self._cluster.delete(f"{stage.pods_path}/{pod}")
         except NotFound:
-            sighting.by_us = False
+            sighting.by_us = before
             raise
 
     async def _set_taints(self, name: str, taints: list[Json]) -> None:
