@@ -217,9 +217,10 @@ def test_what_is_no_plan_is_said(content: str, tmp_path: Path) -> None:
     assert caught.value.exit_code == 2
 
 
-def test_a_snapshot_wants_a_cluster(tmp_path: Path) -> None:
+def test_a_snapshot_wants_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import argparse
 
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "no-labs"))
     parser = argparse.ArgumentParser()
     snapshot_verb.add_parser(parser.add_subparsers())
     options = parser.parse_args(["snapshot", "--out", str(tmp_path / "w.json")])
