@@ -29,18 +29,18 @@ _MARK = {Severity.BREAKS: "BREAKS", Severity.HURTS: "hurts", Severity.NOTE: "not
 _STYLE = {Severity.BREAKS: "bold red", Severity.HURTS: "yellow", Severity.NOTE: "dim"}
 _FATES = {
     Fate.FITS: "fit",
-    Fate.PING_PONG: "fit only where they are evicted again",
-    Fate.PREEMPTS: "throw out others",
-    Fate.PENDING: "stay Pending",
+    Fate.PING_PONG: "fit only for another eviction",
+    Fate.PREEMPTS: "throwing out others",
+    Fate.PENDING: "Pending",
     Fate.UNKNOWN: "unknown",
 }
 _BACKS = {
-    Return.STUCK: "wait for a dead node",
-    Return.SAME_NODE: "come back on the same node",
-    Return.AGAIN_AND_AGAIN: "come back on the same node to be evicted again",
-    Return.NOT_THERE: "of DaemonSets do not come back",
-    Return.DONE: "had finished or were leaving",
-    Return.NOBODY: "are brought back by nobody",
+    Return.STUCK: "waiting for a dead node",
+    Return.SAME_NODE: "back on the same node",
+    Return.AGAIN_AND_AGAIN: "back on the same node for another eviction",
+    Return.NOT_THERE: "of DaemonSets not back",
+    Return.DONE: "finished or leaving already",
+    Return.NOBODY: "brought back by nobody",
 }
 
 
@@ -80,10 +80,10 @@ def _facts(plan: PolicyPlan) -> Iterator[str]:
     yield f"on {plan.source} ({size}{version}): {', '.join(picture.words) or 'nothing'}"
     targets = picture.change.targets
     named = ", ".join(targets[:_OTHERS]) + (f" and {len(targets) - _OTHERS:,} more" if len(targets) > _OTHERS else "")
-    unsure = f", {figures['unsure']:,} may do either" if figures["unsure"] else ""
+    unsure = f", unsure {figures['unsure']:,}" if figures["unsure"] else ""
     yield (
-        f"{plural(len(targets), 'node')} ({named}): {plural(figures['leaving'], 'pod')} leave, "
-        f"{figures['staying']:,} stay{unsure}"
+        f"{plural(len(targets), 'node')} ({named}): leaving {plural(figures['leaving'], 'pod')}, "
+        f"staying {figures['staying']:,}{unsure}"
     )
     parts = [
         f"{figures['replacements'][f.value]:,} {word}" for f, word in _FATES.items() if figures["replacements"][f.value]
@@ -106,6 +106,8 @@ def _verdict(plan: PolicyPlan) -> str:
         first = "nothing breaks"
     else:
         first = f"{plural(breaks, 'thing')} would break, {hurts:,} would be hurt"
+    if plan.unknown:
+        first += f", as far as is known ({plural(len(plan.unknown), 'question')} open)"
     return f"{first}; nothing was written to the cluster (exit code {int(plan.exit_code)})"
 
 
@@ -218,7 +220,9 @@ def print_diff(diff: PlanDiff, *, everything: bool = False, console: Console | N
     _list(out, f"leave at another time: {plural(len(moved), 'pod')}", moved, limit)
     placed = [f"{pod}: {before} {_ARROW} {after}" for pod, before, after in diff.placed]
     _list(out, f"replacements fare differently: {plural(len(placed), 'pod')}", placed, limit)
-    counts = [f"{one['leaving']:,} pods leave, {one['breaks']:,} things break" for one in diff.summaries]
+    counts = [
+        f"leaving {plural(one['leaving'], 'pod')}, breaking {plural(one['breaks'], 'thing')}" for one in diff.summaries
+    ]
     _line(out, Text(f"- {counts[0]}\n+ {counts[1]}", style="bold"))
 
 

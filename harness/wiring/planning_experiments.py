@@ -62,8 +62,8 @@ def plan_experiment(experiment: Experiment, seen: Seen, demands: Sequence[Demand
         cordon=any(isinstance(fault, CordonFault) for fault in experiment.faults),
     )
     known = (TaintFault, CordonFault, RestartFault, TolerationsFault)
-    notes += tuple(
-        f"{describe(f)}: plans do not know this fault" for f in experiment.faults if not isinstance(f, known)
+    unplanned = tuple(
+        f"what {describe(f)} does: plans do not know this fault" for f in experiment.faults if not isinstance(f, known)
     )
     departures = Departures(pods, tuple(predictions[pod.key] for pod in pods))
     words = [describe(fault) for fault in experiment.faults]
@@ -71,9 +71,8 @@ def plan_experiment(experiment: Experiment, seen: Seen, demands: Sequence[Demand
     measured = any(PhaseName.FAULT in slo.phases for slo in experiment.expect.slos)
     served = _served(experiment) if measured else None
     asked = tuple(dict.fromkeys([*demands, *([Demand.NO_OUTAGE] if measured else [])]))
-    return judge(
-        replace(picture, notes=seen.notes + notes), asked, source=seen.source, title=experiment.name, served=served
-    )
+    picture = replace(picture, notes=seen.notes + notes, unplanned=unplanned)
+    return judge(picture, asked, source=seen.source, title=experiment.name, served=served)
 
 
 def _served(experiment: Experiment) -> str | None:

@@ -247,7 +247,13 @@ class _World:
 
     def agents(self) -> Iterator[str]:
         for agent in _AGENTS:
-            tolerations = [{"key": "spot", "operator": "Exists"}, {"effect": "NoSchedule", "operator": "Exists"}]
+            tolerations = [{"effect": "NoSchedule", "operator": "Exists"}]
+            tolerations += [
+                {"effect": "NoExecute", "key": f"node.kubernetes.io/{key}", "operator": "Exists"}
+                for key in ("not-ready", "unreachable")
+            ]
+            if agent != "log-agent":  # one that nobody thought of
+                tolerations.append({"key": "spot", "operator": "Exists"})
             spec: Json = {"tolerations": tolerations, "priority": 2_000_001_000}
             if agent == "node-exporter":
                 spec["hostPort"] = 9100

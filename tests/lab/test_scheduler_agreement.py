@@ -112,7 +112,7 @@ async def _run(lab: Lab) -> Outcome:
     cluster = await connect(kubeconfig=lab.kubeconfig, context=None, name=lab.name, clock=SystemClock())
     try:
         await agreement.prepare(cluster)
-        seed = FIRST_SEED
+        seed, told = FIRST_SEED, 0
         while outcome.worlds < WORLDS:
             worlds = [make_world(seed + number) for number in range(AT_ONCE)]
             seed += AT_ONCE
@@ -131,6 +131,8 @@ async def _run(lab: Lab) -> Outcome:
                 outcome.add(world, answer, observed[world.name])
             await agreement.remove(cluster, worlds)
             print(f"{outcome.worlds} worlds, {len(outcome.disagreements)} disagreements", flush=True)
+            print(*outcome.disagreements[told:], sep="\n", flush=True)
+            told = len(outcome.disagreements)
     finally:
         await cluster.close()
     return outcome

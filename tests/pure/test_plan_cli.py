@@ -16,8 +16,9 @@ from harness import plan as plan_package
 from harness.cli import plan as verb
 from harness.cli import snapshot as snapshot_verb
 from harness.errors import TaintlabError
-from harness.plan.consequences import Kind, judge
+from harness.plan.consequences import Kind, Return, judge
 from harness.plan.consequences.finding import Demand
+from harness.plan.scheduling import Fate
 from harness.plan.scheduling.reasons import TAINTS
 from reports.plan_text import print_plan
 from tests.pure.plan_objects import Json, budget, inventory, node, pod, service, tolerate
@@ -87,6 +88,12 @@ def test_the_json_is_what_the_schema_says(world: Path, capfdbinary: pytest.Captu
 def test_every_kind_of_finding_and_fate_is_in_the_schema() -> None:
     kinds = SCHEMA["$defs"]["finding"]["properties"]["kind"]["enum"]
     assert kinds == [kind.value for kind in Kind]
+
+
+def test_the_reference_names_every_finding_demand_fate_and_return() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "plan.md").read_text()
+    words = [each.value for kind in (Kind, Demand, Fate, Return) for each in kind]
+    assert [word for word in words if f"`{word}`" not in page] == []
 
 
 @pytest.mark.parametrize(

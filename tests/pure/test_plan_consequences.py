@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -192,14 +193,14 @@ FINDINGS: dict[str, tuple[list[Json], Kind, Severity, str]] = {
         [web("p", "s", nodeSelector={"pool": "spot"}), node("other")],
         Kind.PENDING,
         Severity.BREAKS,
-        "1 of 1 replacements stay Pending: 0/2 nodes are available: 1 node(s) didn't match Pod's node "
+        "Pending, 1 of 1 replacement: 0/2 nodes are available: 1 node(s) didn't match Pod's node "
         "affinity/selector, 1 node(s) had untolerated taint(s).",
     ),
     "ping-pong": (
         [web("p", "s", tolerations=FINITE, nodeSelector={HOST: "s"})],
         Kind.PING_PONG,
         Severity.BREAKS,
-        "1 replacement fit only where they are evicted again, every 30 s",
+        "fit only for another eviction, every 30 s: 1 replacement",
     ),
     "perhaps ping-pong": (
         [web("p", "s", tolerations=FINITE), node("other")],
@@ -218,12 +219,12 @@ FINDINGS: dict[str, tuple[list[Json], Kind, Severity, str]] = {
         "volumes of 1 pod cannot follow: 0/2 nodes",
     ),
     "the only replica": ([web("p", "s"), node("other")], Kind.SINGLE, Severity.HURTS, "before its replacement starts"),
-    "a bare pod": ([pod("p", "s")], Kind.UNMANAGED, Severity.BREAKS, "1 pods without a controller leave for good"),
+    "a bare pod": ([pod("p", "s")], Kind.UNMANAGED, Severity.BREAKS, "lost for good, without a controller: 1 pod"),
     "a Job fails": (
         [pod("p", "s", owner="Job/j"), node("other"), job("j", limit=0)],
         Kind.JOB,
         Severity.BREAKS,
-        "1 failures are more than backoffLimit 0, so the Job fails",
+        "with 1 failure and backoffLimit 0 the Job fails",
     ),
     "a Job loses work": (
         [pod("p", "s", owner="Job/j"), node("other"), job("j", limit=3, failed=1)],
@@ -237,18 +238,18 @@ FINDINGS: dict[str, tuple[list[Json], Kind, Severity, str]] = {
         Severity.HURTS,
         "which its podFailurePolicy keeps out of the count",
     ),
-    "an agent": ([pod("p", "s", owner="DaemonSet/d")], Kind.DAEMON_SET, Severity.HURTS, "is driven off 1 nodes"),
+    "an agent": ([pod("p", "s", owner="DaemonSet/d")], Kind.DAEMON_SET, Severity.HURTS, "driven off 1 node, and"),
     "devices": (
         [pod("p", "s", owner="Job/j", requests={GPU: "2"}) | {}, node("other")],
         Kind.ACCELERATOR,
         Severity.HURTS,
-        "2 devices of 1 pods are given up",
+        "given up after 0 device minutes of work: 2 devices of 1 pod",
     ),
     "somebody must make room": (
         [web("p", "s", cpu="3", priority=1000), node("other"), pod("small", "other", owner="ReplicaSet/x", cpu="3")],
         Kind.PREEMPTION,
         Severity.BREAKS,
-        "1 pods are thrown out for more important replacements such as default/p; 1 of them find no other node",
+        "thrown out for more important replacements such as default/p: 1 pod, 1 without another node to go to",
     ),
     "a full quota": (
         [
@@ -262,8 +263,7 @@ FINDINGS: dict[str, tuple[list[Json], Kind, Severity, str]] = {
         ],
         Kind.QUOTA,
         Severity.HURTS,
-        "exceeded quota: limit, for pods: 1 replacements are refused while the pods that they replace still terminate, "
-        "up to 30 s",
+        "exceeded quota: limit, for pods: refused until terminating pods are gone, up to 30 s: 1 replacement",
     ),
     "a webhook": (
         [
@@ -279,7 +279,7 @@ FINDINGS: dict[str, tuple[list[Json], Kind, Severity, str]] = {
         ],
         Kind.ADMISSION,
         Severity.HURTS,
-        "is asked before 1 of these pods are deleted; no answer counts as no",
+        "is asked about 1 deletion; no answer counts as no",
     ),
     "an admission policy": (
         [
@@ -298,7 +298,7 @@ FINDINGS: dict[str, tuple[list[Json], Kind, Severity, str]] = {
         ],
         Kind.ADMISSION,
         Severity.HURTS,
-        "is asked before 1 of these pods",
+        "is asked about 1 deletion: ",
     ),
     "the longest grace period": (
         [web("p", "s", grace=45), web("q", "s"), node("other")],
@@ -437,6 +437,14 @@ def test_what_could_not_be_read_is_said() -> None:
     assert plan(*TWO, missing=missing).unknown == (
         "which PodDisruptionBudgets are run over: may not list poddisruptionbudgets.policy (forbidden)",
     )
+
+
+@pytest.mark.parametrize("demand", list(Demand))
+def test_a_deed_that_plans_do_not_know_leaves_everything_open(demand: Demand) -> None:
+    picture = replace(plan().picture, unplanned=("what a meteor does: plans do not know this fault",))
+    made = judge(picture, (demand,), source="test", title="test")
+    assert made.exit_code is ExitCode.INCONCLUSIVE
+    assert "meteor" in made.unknown[0]
 
 
 def test_the_gravest_comes_first() -> None:

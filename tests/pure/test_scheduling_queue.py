@@ -7,6 +7,8 @@ import pytest
 from harness.model.inventory import PodTemplate
 from harness.plan.scheduling import Engine, Fate, Placed, Request, place_all
 from harness.plan.scheduling.quotas import Quotas
+from harness.run.snapshot.manifests import new_pods
+from tests.lab.agreement_worlds import PRIORITIES, make_world
 from tests.pure.plan_objects import (
     HOST,
     ZONE,
@@ -227,3 +229,26 @@ def test_wide_labels_are_looked_up_by_value() -> None:
     placed = place(nodes, coming).placements
     assert placed["by-host"].node == "n150"
     assert int((placed["by-zone"].node or "n0")[1:]) % 3 == 1
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_nobody_waits_while_a_node_would_do(seed: int) -> None:
+    """On generated worlds with every constraint: whoever is Pending at the end is refused by every node when each is
+    looked at afresh, and the words account for all of them.
+    """
+    world = make_world(seed)
+    classes = [{"kind": "PriorityClass", "metadata": {"name": n}, "value": v} for n, v in PRIORITIES.items()]
+    kinds = (("Node", world.nodes), ("Pod", world.bound), ("PersistentVolume", world.volumes))
+    objects = [{"kind": kind, **each} for kind, many in kinds for each in many] + classes
+    objects += [{"kind": "PersistentVolumeClaim", **each, "status": {"phase": "Bound"}} for each in world.claims]
+    seen = inventory(*objects)
+    new = new_pods([{"kind": "Pod", **each} for each in world.coming], seen)
+    engine = Engine(seen, seen.pods, compares=False, coming=[each.template for each in new])
+    placed = place_all(engine, [Request(each.name, each.template) for each in new], staying=seen.pods)
+    engine.prefer([float(number) for number in range(len(seen.nodes))])
+    for each in new:
+        placement = placed.placements.get(each.name)
+        if placement is not None and placement.fate is Fate.PENDING:
+            assert not engine.place(each.template, 1), each.name
+            counts = [int(part.split(" ")[0]) for part in placement.reason.partition(": ")[2].split(", ")]
+            assert sum(counts) >= len(seen.nodes), placement.reason

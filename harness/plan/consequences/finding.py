@@ -57,6 +57,11 @@ class Finding:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 pod``, ``3 pods``."""
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 class Demand(StrEnum):
     """What a plan may be held to: ``--expect``."""
 

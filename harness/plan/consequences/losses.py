@@ -8,7 +8,7 @@ from datetime import datetime
 
 from harness.model.inventory import Job, Subject
 from harness.plan.consequences.departures import DrainRule
-from harness.plan.consequences.finding import Finding, Kind, Severity
+from harness.plan.consequences.finding import Finding, Kind, Severity, counted
 from harness.plan.consequences.picture import Leaving, Picture, Return, workload_of
 from harness.plan.consequences.places import by_workload
 from harness.plan.consequences.services import Population
@@ -22,7 +22,7 @@ def unmanaged(picture: Picture) -> Iterator[Finding]:
     """Pods that nothing brings back."""
     bare = [each for each in picture.leaving if each.comes_back is Return.NOBODY]
     for workload, group in by_workload(bare).items():
-        message = f"{len(group)} pods without a controller leave for good"
+        message = f"lost for good, without a controller: {counted(len(group), 'pod')}"
         yield Finding(Kind.UNMANAGED, Severity.BREAKS, workload, message, tuple(each.pod.key for each in group))
 
 
@@ -33,12 +33,16 @@ def drain_refusals(picture: Picture) -> Iterator[Finding]:
     staying = [each.pod for each in picture.staying if each.prediction.rule == DrainRule.SKIPS_DAEMON_SET]
     living = [each.pod for each in picture.leaving if each.pod.alive]
     for flag, pods, what in (
-        ("--ignore-daemonsets", staying, "belong to a DaemonSet (and stay)"),
-        ("--delete-emptydir-data", [p for p in living if p.template.has_local_data], "have an emptyDir, which is lost"),
-        ("--force", [p for p in living if p.template.owner is None], "have no controller, and are lost"),
+        ("--ignore-daemonsets", staying, "of a DaemonSet, left where they are"),
+        (
+            "--delete-emptydir-data",
+            [p for p in living if p.template.has_local_data],
+            "with an emptyDir, whose data is lost",
+        ),
+        ("--force", [p for p in living if p.template.owner is None], "without a controller, lost for good"),
     ):
         if pods:
-            message = f"{len(pods)} pods {what}: without {flag} kubectl drain stops before it evicts anybody"
+            message = f"needed for {counted(len(pods), 'pod')} {what}: without it nobody is evicted at all"
             yield Finding(Kind.DRAIN, Severity.NOTE, f"kubectl drain {flag}", message, tuple(p.key for p in pods))
 
 
@@ -78,7 +82,7 @@ def jobs(picture: Picture) -> Iterator[Finding]:
 
 
 def _job(job: Job | None, lost: int, *, readable: bool) -> tuple[Severity, str]:
-    loses = f"loses the work of {lost} running pods"
+    loses = f"loses the work of {counted(lost, 'running pod')}"
     if job is None:
         why = "it was not found" if readable else "Jobs could not be read"
         return Severity.HURTS, f"{loses}; whether it hits its backoffLimit is unknown ({why})"
@@ -91,8 +95,8 @@ def _job(job: Job | None, lost: int, *, readable: bool) -> tuple[Severity, str]:
         return Severity.HURTS, f"{loses}, one failure for each index (backoffLimitPerIndex {limit})"
     failed = job.failed + lost
     if failed > limit:
-        return Severity.BREAKS, f"{loses}: {failed} failures are more than backoffLimit {limit}, so the Job fails"
-    return Severity.HURTS, f"{loses}: {failed} failures of the {limit} that backoffLimit allows"
+        return Severity.BREAKS, f"{loses}: with {counted(failed, 'failure')} and backoffLimit {limit} the Job fails"
+    return Severity.HURTS, f"{loses}: {counted(failed, 'failure')} of the {limit} that backoffLimit allows"
 
 
 def daemon_sets(picture: Picture) -> Iterator[Finding]:
@@ -100,7 +104,7 @@ def daemon_sets(picture: Picture) -> Iterator[Finding]:
     gone = [each for each in picture.leaving if each.comes_back is Return.NOT_THERE]
     for workload, group in by_workload(gone).items():
         nodes = len({each.pod.node for each in group})
-        message = f"is driven off {nodes} nodes, and does not come back while they are tainted"
+        message = f"driven off {counted(nodes, 'node')}, and not back before the taint is gone"
         yield Finding(Kind.DAEMON_SET, Severity.HURTS, workload, message, tuple(each.pod.key for each in group))
 
 
@@ -115,8 +119,8 @@ def accelerators(picture: Picture) -> Iterator[Finding]:
     for resource, group in groups.items():
         count = sum(each.pod.template.requests[resource] for each in group)
         minutes = _minutes(group, resource, picture.inventory.taken)
-        worked = "for an unknown time" if minutes is None else f"for {minutes:.0f} device minutes"
-        message = f"{count} devices of {len(group)} pods are given up, which have worked {worked}"
+        worked = "an unknown time" if minutes is None else f"{minutes:,.0f} device minutes"
+        message = f"given up after {worked} of work: {counted(count, 'device')} of {counted(len(group), 'pod')}"
         detail = {"devices": count, "minutes": minutes}
         keys = tuple(each.pod.key for each in group)
         yield Finding(Kind.ACCELERATOR, Severity.HURTS, resource, message, keys, detail)

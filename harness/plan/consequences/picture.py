@@ -16,9 +16,10 @@ class Return(StrEnum):
     """Who brings a pod back, if anybody.
 
     NEW: its controller makes another one at once. AFTER: a StatefulSet makes it again under the same name, once the old
-    one is gone. STUCK: it would, but the old one never goes, since its node's kubelet is dead. SAME_NODE: its DaemonSet
-    or kubelet, on the same node. AGAIN_AND_AGAIN: a DaemonSet, on the same node, to be evicted again. NOT_THERE: a
-    DaemonSet, but not on a node that it does not tolerate. DONE: it had finished. NOBODY: a bare pod.
+    one is gone. STUCK: it would, or a DaemonSet, but the old one never goes, since its node's kubelet is dead.
+    SAME_NODE: its DaemonSet or kubelet, on the same node. AGAIN_AND_AGAIN: a DaemonSet, on the same node, to be evicted
+    again. NOT_THERE: a DaemonSet, but not on a node that it does not tolerate. DONE: it had finished. NOBODY: a bare
+    pod.
     """
 
     NEW = "new"
@@ -62,7 +63,7 @@ class Displaced:
 @dataclass(frozen=True, slots=True, repr=False)
 class Picture:
     """`unsure`: pods whose fate is a race. `idle`: pods that were Pending before, by key, with their placement now.
-    `words`: what is done. `looked_s`: how far ahead was looked.
+    `words`: what is done. `notes`: what else is to be said. `unplanned`: deeds that are not in the picture at all.
     """
 
     inventory: Inventory
@@ -74,6 +75,7 @@ class Picture:
     displaced: tuple[Displaced, ...] = ()
     idle: Mapping[str, Placement] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    unplanned: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """In short, see `Inventory`."""

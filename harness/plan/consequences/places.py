@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from harness.model.inventory import PodTemplate
-from harness.plan.consequences.finding import Finding, Kind, Severity
+from harness.plan.consequences.finding import Finding, Kind, Severity, counted
 from harness.plan.consequences.picture import Leaving, Picture, Return, workload_of
 from harness.plan.scheduling import Fate
 from harness.plan.scheduling.quotas import Quotas
@@ -37,26 +37,26 @@ def misplaced(picture: Picture) -> Iterator[Finding]:
             yield _pending(workload, pending, len(group))
             held = [e for e in pending if e.placement is not None and _by_volumes(e.placement.reason)]
             if held:
-                message = f"volumes of {_count(held, 'pod')} cannot follow: {_reason(held)}"
+                message = f"volumes of {counted(len(held), 'pod')} cannot follow: {_reason(held)}"
                 yield Finding(Kind.VOLUME, Severity.BREAKS, workload, message, _keys(held))
         again = [e for e in group if e.placement is not None and e.placement.again]
         if again:
             yield _ping_pong(workload, again)
     for workload, group in by_workload(e for e in picture.leaving if e.comes_back is Return.AGAIN_AND_AGAIN).items():
         every_s = max(each.prediction.earliest_s or 0.0 for each in group)
-        message = f"its {_count(group, 'pod')} come back on the same nodes and are evicted again every {every_s:g} s"
+        message = f"back on the same node and evicted again every {every_s:g} s: {counted(len(group), 'pod')}"
         yield Finding(Kind.PING_PONG, Severity.HURTS, workload, message, _keys(group), {"every_s": every_s})
     stuck = [each for each in picture.leaving if each.comes_back is Return.STUCK]
     for workload, group in by_workload(stuck).items():
         message = (
-            f"{_count(group, 'pod')} stay Terminating on a dead node: no replacement before the node is back or gone"
+            f"Terminating on a dead node, and not replaced before it is back or gone: {counted(len(group), 'pod')}"
         )
         yield Finding(Kind.PENDING, Severity.BREAKS, workload, message, _keys(group), {"pending": len(group)})
 
 
 def _pending(workload: str, pending: list[Leaving], replaced: int) -> Finding:
     detail = {"pending": len(pending), "replaced": replaced, "reason": _reason(pending)}
-    message = f"{len(pending)} of {replaced} replacements stay Pending: {_reason(pending)}"
+    message = f"Pending, {len(pending)} of {counted(replaced, 'replacement')}: {_reason(pending)}"
     return Finding(Kind.PENDING, Severity.BREAKS, workload, message, _keys(pending), detail)
 
 
@@ -65,11 +65,11 @@ def _ping_pong(workload: str, again: list[Leaving]) -> Finding:
     every_s = max(each.prediction.earliest_s or 0.0 for each in again)
     detail = {"only": len(only), "perhaps": len(again) - len(only), "every_s": every_s}
     if only:
-        message = f"{_count(only, 'replacement')} fit only where they are evicted again, every {every_s:g} s"
+        message = f"fit only for another eviction, every {every_s:g} s: {counted(len(only), 'replacement')}"
     else:
         message = (
-            f"{_count(again, 'replacement')} may go back to the same taint, which the scheduler does not avoid, and be "
-            f"evicted again every {every_s:g} s"
+            f"may go back to the same taint, which the scheduler does not avoid, to be evicted again every "
+            f"{every_s:g} s: {counted(len(again), 'replacement')}"
         )
     severity = Severity.BREAKS if only else Severity.HURTS
     return Finding(Kind.PING_PONG, severity, workload, message, _keys(again), detail)
@@ -87,10 +87,6 @@ def _keys(group: Iterable[Leaving]) -> tuple[str, ...]:
     return tuple(each.pod.key for each in group)
 
 
-def _count(group: list[Leaving], noun: str) -> str:
-    return f"1 {noun}" if len(group) == 1 else f"{len(group)} {noun}s"
-
-
 def preempted(picture: Picture) -> Iterator[Finding]:
     """Pods elsewhere that must make room."""
     groups = defaultdict(list)
@@ -98,9 +94,9 @@ def preempted(picture: Picture) -> Iterator[Finding]:
         groups[workload_of(displaced.pod.template)].append(displaced)
     for workload, group in groups.items():
         stranded = [d for d in group if d.placement is None or d.placement.fate is Fate.PENDING]
-        message = f"{len(group)} pods are thrown out for more important replacements such as {group[0].by}"
+        message = f"thrown out for more important replacements such as {group[0].by}: {counted(len(group), 'pod')}"
         if stranded:
-            message += f"; {len(stranded)} of them find no other node"
+            message += f", {len(stranded)} without another node to go to"
         severity = Severity.BREAKS if stranded else Severity.HURTS
         keys = tuple(displaced.pod.key for displaced in group)
         yield Finding(Kind.PREEMPTION, severity, workload, message, keys, {"stranded": len(stranded)})
@@ -124,8 +120,8 @@ def quota_delays(picture: Picture) -> Iterator[Finding]:
     for namespace, group in delayed.items():
         grace_s = max(each.pod.template.grace_s for each in group)
         message = (
-            f"{why[namespace]}: {len(group)} replacements are refused while the pods that they replace still "
-            f"terminate, up to {grace_s} s"
+            f"{why[namespace]}: refused until terminating pods are gone, up to {grace_s} s: "
+            f"{counted(len(group), 'replacement')}"
         )
         keys = tuple(each.pod.key for each in group)
         yield Finding(Kind.QUOTA, Severity.HURTS, f"Namespace {namespace}", message, keys, {"wait_s": grace_s})

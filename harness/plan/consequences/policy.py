@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness.errors import ExitCode
 from harness.model.inventory import Subject
 from harness.plan.consequences import losses, places, services, timing
-from harness.plan.consequences.finding import KINDS_AGAINST, NEEDS, Demand, Finding, Kind, Severity
+from harness.plan.consequences.finding import KINDS_AGAINST, NEEDS, Demand, Finding, Kind, Severity, counted
 from harness.plan.consequences.picture import Picture
 from harness.plan.consequences.services import Population
 from harness.plan.scheduling import Fate
@@ -113,8 +113,9 @@ def _unknown(picture: Picture) -> Iterable[str]:
         if each.placement is not None and each.placement.fate is Fate.UNKNOWN
     )
     for reason, count in reasons.items():
-        yield f"where {count} replacements can go: {reason}"
+        yield f"where {counted(count, 'replacement')} can go: {reason}"
     yield from picture.notes
+    yield from picture.unplanned
 
 
 def _matters(subject: Subject, picture: Picture) -> bool:
@@ -142,22 +143,29 @@ def _held(demand: Demand, picture: Picture, findings: Sequence[Finding], served:
         return Held(demand, False, f"{against[0].subject} {against[0].message}{more}")
     missing = picture.inventory.missing
     needed = {Subject.PODS, *(subject for kind in kinds for subject in NEEDS.get(kind, ()))}
-    blind = [missing[subject] for subject in Subject if subject in needed & set(missing) and _matters(subject, picture)]
+    blind = list(picture.unplanned)
+    blind += [
+        missing[subject] for subject in Subject if subject in needed & set(missing) and _matters(subject, picture)
+    ]
     if demand in (Demand.NO_PENDING, Demand.NO_PING_PONG, Demand.NO_STUCK_VOLUME):
         unknown = [e for e in picture.leaving if e.placement is not None and e.placement.fate is Fate.UNKNOWN]
         blind += (
-            [f"{len(unknown)} replacements: {unknown[0].placement.reason}"] if unknown and unknown[0].placement else []
+            [f"{counted(len(unknown), 'replacement')}: {unknown[0].placement.reason}"]
+            if unknown and unknown[0].placement
+            else []
         )
     if picture.unsure:
-        blind.append(f"{len(picture.unsure)} pods may leave or stay")
+        blind.append(f"{counted(len(picture.unsure), 'pod')} may leave or stay")
     return Held(demand, None, "; ".join(blind)) if blind else Held(demand, True, "nothing found against it")
 
 
 def _no_eviction(picture: Picture) -> Held:
     if picture.leaving:
-        return Held(Demand.NO_EVICTION, False, f"{len(picture.leaving)} pods leave")
+        return Held(Demand.NO_EVICTION, False, f"{counted(len(picture.leaving), 'pod')} would leave")
     if Subject.PODS in picture.inventory.missing:
         return Held(Demand.NO_EVICTION, None, picture.inventory.missing[Subject.PODS])
+    if picture.unplanned:
+        return Held(Demand.NO_EVICTION, None, "; ".join(picture.unplanned))
     if picture.unsure:
-        return Held(Demand.NO_EVICTION, None, f"{len(picture.unsure)} pods may leave or stay")
+        return Held(Demand.NO_EVICTION, None, f"{counted(len(picture.unsure), 'pod')} may leave or stay")
     return Held(Demand.NO_EVICTION, True, "nobody leaves")

@@ -70,14 +70,14 @@ def _comes_back(
         return Return.DONE
     if owner is None:
         return Return.NOBODY
+    if change.lose and owner.kind in ("DaemonSet", "StatefulSet"):
+        return Return.STUCK
     if owner.kind == "DaemonSet":
         known = evicting.setdefault(template, {})
         if node.taints not in known:
             known[node.taints] = _returns_to(template, node, settings)
         return Return.AGAIN_AND_AGAIN if known[node.taints] else Return.NOT_THERE
-    if owner.kind == "StatefulSet":
-        return Return.STUCK if change.lose else Return.AFTER
-    return Return.NEW
+    return Return.AFTER if owner.kind == "StatefulSet" else Return.NEW
 
 
 def _returns_to(template: PodTemplate, node: NodeRecord, settings: Settings) -> bool:

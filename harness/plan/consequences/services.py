@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.model.inventory import Budget, LabelSelector, PodTemplate, Service, TemplateIndex
-from harness.plan.consequences.finding import Finding, Kind, Severity
+from harness.plan.consequences.finding import Finding, Kind, Severity, counted
 from harness.plan.consequences.picture import Leaving, Picture
 from harness.plan.scheduling import Fate
 
@@ -149,7 +149,8 @@ def _held_up(budget: Budget, gone: Sequence[Leaving], pods: tuple[str, ...], det
     subject = f"PodDisruptionBudget {budget.key}"
     pending = sum(1 for each in gone if each.placement is not None and each.placement.fate is Fate.PENDING)
     if budget.allowed == 0:
-        message = f"allows no disruption ({budget.spec}): the drain asks every 5 s and never gets {len(gone)} pods off"
+        held = counted(len(gone), "pod")
+        message = f"allows no disruption ({budget.spec}): the drain asks every 5 s and never gets {held} off"
         return Finding(Kind.DRAIN, Severity.BREAKS, subject, message, pods, {**detail, "rounds": None})
     rounds = _rounds(len(gone), budget.allowed)
     message = (

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from harness.model.inventory import PodTemplate, Webhook
 from harness.model.scenario import ConditionStatus, ConditionType
 from harness.plan.consequences.departures import EVICTED
-from harness.plan.consequences.finding import Finding, Kind, Severity
+from harness.plan.consequences.finding import Finding, Kind, Severity, counted
 from harness.plan.consequences.picture import Leaving, Picture, Return, Staying, workload_of
 from harness.plan.consequences.places import by_workload
 
@@ -32,7 +32,7 @@ def exits(picture: Picture) -> Iterator[Finding]:
     for workload, group in by_workload(late).items():
         worst_s = max(map(_gone_s, group))
         when = "at an unknown time" if worst_s == float("inf") else f"after up to {worst_s:g} s"
-        message = f"{len(group)} pods may be gone only {when}; the node ends after {window_s:g} s"
+        message = f"cut off when the node ends after {window_s:g} s: {counted(len(group), 'pod')}, gone only {when}"
         keys = tuple(each.pod.key for each in group)
         yield Finding(Kind.WINDOW, Severity.BREAKS, workload, message, keys, {"window_s": window_s})
 
@@ -72,7 +72,7 @@ def admission(picture: Picture) -> Iterator[Finding]:
         what = "admission policy" if hook.is_policy else "webhook"
         closed = "; no answer counts as no" if hook.fails_closed else ""
         message = (
-            f"is asked before {len(asked)} of these pods are deleted{closed}: a pod that it refuses stays, unnoticed"
+            f"is asked about {counted(len(asked), 'deletion')}{closed}: a pod that it will not let go stays, unnoticed"
         )
         keys = tuple(each.pod.key for each in asked)
         detail = {"fails_closed": hook.fails_closed, "asked": len(asked)}
@@ -102,7 +102,7 @@ def unsure(picture: Picture) -> Iterator[Finding]:
     for each in picture.unsure:
         groups[workload_of(each.pod.template), each.prediction.rule].append(each)
     for (workload, rule), group in groups.items():
-        message = f"{len(group)} pods may leave or stay ({rule}): {group[0].prediction.because}"
+        message = f"may leave or stay, {counted(len(group), 'pod')} ({rule}): {group[0].prediction.because}"
         keys = tuple(each.pod.key for each in group)
         yield Finding(Kind.UNSURE, Severity.HURTS, workload, message, keys, {"rule": rule})
 
@@ -114,5 +114,5 @@ def blankets(picture: Picture) -> Iterator[Finding]:
         if each.blanket:
             groups[workload_of(each.pod.template)].append(each.pod.key)
     for workload, keys in groups.items():
-        message = f"{len(keys)} pods stay because of a blanket toleration (operator Exists without a key)"
+        message = f"kept by a blanket toleration (operator Exists without a key): {counted(len(keys), 'pod')}"
         yield Finding(Kind.BLANKET, Severity.NOTE, workload, message, tuple(keys))
