@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from harness.model.verdicts import EvictionRow, PodVerdict
-from reports.words import joined, one_line
+from reports.words import joined, one_line, plural, window
 
 SEVERITY = (
     PodVerdict.SURVIVED_WRONGLY,
@@ -31,6 +31,36 @@ def worst_first(rows: Sequence[EvictionRow]) -> list[EvictionRow]:
 def _when(row: EvictionRow) -> tuple[bool, float]:
     at_s = row.observed_s if row.observed_s is not None else row.predicted_s[0] if row.predicted_s else None
     return at_s is None, at_s or 0.0
+
+
+def planned_otherwise(row: EvictionRow) -> str:
+    """What the plan had foreseen, where something else followed from what happened: ``not in the plan``, ``stays``,
+    ``10.00 – 11.02 s``, ``unsure``; empty when it came as planned, or when nothing is known of a plan.
+    """
+    if row.planned is None:
+        return ""
+    if not row.planned:
+        return "not in the plan"
+    if row.planned_s is None:
+        if row.planned == "survives":
+            return "" if row.predicted_s is None else "stays"
+        return row.planned
+    if row.predicted_s is None:
+        return window(row.planned_s)
+    meet = row.planned_s[0] <= row.predicted_s[1] and row.predicted_s[0] <= row.planned_s[1]
+    return "" if meet else window(row.planned_s)
+
+
+def replanned(rows: Sequence[EvictionRow]) -> str:
+    """One sentence on the pods of which something else followed than was planned; empty when there are none."""
+    newcomers = sum(row.planned == "" for row in rows)
+    others = sum(bool(planned_otherwise(row)) for row in rows) - newcomers
+    parts = []
+    if others:
+        parts.append(f"{plural(others, 'pod')} had to fare otherwise, since more happened than the plan knew")
+    if newcomers:
+        parts.append(f"{plural(newcomers, 'pod')} came later")
+    return "; ".join(parts)
 
 
 def tally(rows: Sequence[EvictionRow]) -> str:

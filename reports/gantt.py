@@ -16,7 +16,7 @@ from markupsafe import Markup
 from harness.model.verdicts import EvictionRow, PodVerdict
 from reports import svg
 from reports.axes import TimeAxis
-from reports.evictions import VIOLATIONS, tally, worst_first
+from reports.evictions import VIOLATIONS, planned_otherwise, tally, worst_first
 from reports.result import Result
 from reports.words import NO_DATA, offset, one_line, plural, window
 
@@ -207,6 +207,8 @@ class _Tracks:
         """The pod's own life above, its replacement's below."""
         at, axis = self.axis.at, self.axis
         parts = [*self._ground()]
+        if row.planned_s and planned_otherwise(row):
+            parts += self._band(*row.planned_s, _POD_Y, 18, "g-planned")
         if row.predicted_s:
             parts += self._band(*row.predicted_s, _POD_Y, 18)
         left_s = row.observed_s if row.observed_s is not None else axis.end_s
@@ -251,14 +253,18 @@ class _Tracks:
             x = svg.percent(at(self.fault_s))
             yield svg.el("line", class_="fault-end", x1=x, x2=x, y1=0, y2=_HEIGHT)
 
-    def _band(self, low_s: float, high_s: float, y: float, height: float) -> Iterator[Markup]:
+    def _band(
+        self, low_s: float, high_s: float, y: float, height: float, kind: str = "g-predicted"
+    ) -> Iterator[Markup]:
         """A predicted interval; one that starts after the axis ends is said in words at the edge."""
         if low_s > self.axis.end_s:
+            if kind != "g-predicted":
+                return
             text = f"due {offset(low_s)}, after the end"
             yield svg.el("text", text, class_="g-later", x="100%", dx=-12, y=y + 16, text_anchor="end")
             return
         x, width = svg.percent(self.axis.at(low_s)), svg.percent(self.axis.at(high_s) - self.axis.at(low_s))
-        yield svg.el("rect", class_="g-predicted", rx=1, x=x, width=width, y=y - height / 2, height=height)
+        yield svg.el("rect", class_=kind, rx=1, x=x, width=width, y=y - height / 2, height=height)
 
     def _replacement(self, row: EvictionRow) -> Iterator[Markup]:
         start_s, ready_s = row.replacement_scheduled_s, row.replacement_ready_s

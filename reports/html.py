@@ -21,7 +21,7 @@ from harness.errors import TaintlabError
 from harness.model.verdicts import CheckResult
 from reports import gantt, latency, nodes, story, timeline, words
 from reports.axes import TimeAxis
-from reports.evictions import worst_first
+from reports.evictions import planned_otherwise, replanned, worst_first
 from reports.folder import RunFolder
 from reports.redact import redact_text
 from reports.result import Result, SignalRow
@@ -85,6 +85,7 @@ def _environment() -> Environment:
     environment.filters["significant"] = lambda value: words.NO_DATA if value is None else words.significant(value)
     environment.filters["moment"] = words.moment
     environment.filters["breakable"] = lambda text: Markup("/<wbr>").join(words.one_line(text, 80).split("/"))
+    environment.filters["planned_otherwise"] = planned_otherwise
     environment.globals["interval"] = _interval
     return environment
 
@@ -103,6 +104,7 @@ def _view(folder: RunFolder) -> dict[str, Any]:
         "timeline": line,
         "nodes": _nodes(folder, line.axis) if line else (),
         "gantt": gantt.build(result, folder.history.tolerations if folder.history else {}),
+        "replanned": replanned(result.evictions),
         "evictions": worst_first(result.evictions)[:MAX_TABLE_ROWS],
         "table_title": _table_title(len(result.evictions)),
         "latency": _latency(folder),

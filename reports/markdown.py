@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from harness.model.verdicts import CheckResult, Verdict
-from reports.evictions import VIOLATIONS, tally, worst_first
+from reports.evictions import VIOLATIONS, replanned, tally, worst_first
 from reports.result import Result
 from reports.story import healed_words, state_words
 from reports.words import DASH, NO_DATA, count, milliseconds, offset, one_line, percent, plural, quantity, window
@@ -100,6 +100,8 @@ def _evictions(result: Result) -> Iterator[str]:
     yield "### Evictions"
     yield ""
     yield f"{plural(len(ranked), 'pod')}: {tally(ranked)}. Seconds from the acknowledged taint."
+    if sentence := replanned(ranked):
+        yield f"Against the plan: {sentence}."
     yield ""
     rows = [
         (

@@ -121,6 +121,8 @@ def _eviction(row: Fields) -> EvictionRow:
         workload=row.text("workload"),
         tolerations=row.text("tolerations"),
         reason=row.text("reason"),
+        planned=row.text("planned") if row.raw.get("planned") is not None else None,
+        planned_s=row.pair("planned_s"),
     )
 
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.model.verdicts import EvictionRow, PodVerdict, Verdict
-from reports.evictions import VIOLATIONS, tally, worst_first
+from reports.evictions import VIOLATIONS, replanned, tally, worst_first
 from reports.folder import read_folder
 from reports.render import PAGE
 from reports.result import Result
@@ -60,6 +60,8 @@ def plain_lines(result: Result, folder: Path) -> Iterator[str]:
     if result.evictions:
         yield ""
         yield f"evictions: {plural(len(result.evictions), 'pod')}: {tally(result.evictions)}"
+        if sentence := replanned(result.evictions):
+            yield f"  against the plan: {sentence}"
         shown = _shown(result.evictions)
         yield from _columns([_EVICTION_HEADER, *(_eviction_cells(row) for row in shown)])
         if len(shown) < len(result.evictions):
@@ -199,6 +201,8 @@ def _evictions(result: Result, width: int) -> Table:
     left = len(result.evictions) - len(shown)
     more = f"; the {len(shown)} worst" if left else ""
     table = _table(f"Evictions: {tally(result.evictions)}{more}")
+    if sentence := replanned(result.evictions):
+        table.caption = f"against the plan: {sentence}"
     keep = range(len(_EVICTION_HEADER)) if width >= _WIDE else (0, 1, 2, 3)
     for at in keep:
         right = at >= 2

@@ -25,20 +25,22 @@ def eviction_rows(record: RunRecord) -> list[EvictionRow]:
     """One row for every pod that was on a target at the injection or came to one later; empty when nothing was
     injected.
 
-    Predictions are made anew from what really happened (the acknowledged instants of our own writes, restarts, pods
-    that came
-    later): the plan's assume that everything happens on schedule.
+    Predictions are made anew from what really happened (the acknowledged instants of our own writes, restarts, taints
+    of others, pods that came later): the plan's, which each row shows beside it, assume that everything happens on
+    schedule.
     """
     injection = record.injection
     if injection is None or injection.ended_ns is None:
         return []
     zero_ns = injection.ended_ns
     stories = record.stories
+    planned = {prediction.uid: prediction for prediction in record.plan.predictions}
     rows = []
     for prediction in _forecast(record):
         story = stories.get(prediction.uid)
         verdict, reason = _judge(record, prediction, story, zero_ns)
-        rows.append(_row(prediction, story, verdict, reason, zero_ns))
+        row = _row(prediction, story, verdict, reason, zero_ns)
+        rows.append(_with_plan(row, planned.get(prediction.uid)))
     return _with_replacements(rows, list(stories.values()), zero_ns, record.horizon_ns)
 
 
@@ -148,16 +150,13 @@ def _row(prediction: Prediction, story: PodStory | None, verdict: PodVerdict, re
         return None if at_ns is None else round((at_ns - zero_ns) / 1e9, 4)
 
     stayed = verdict in (PodVerdict.SURVIVED, PodVerdict.SURVIVED_WRONGLY)
-    predicted = None
-    if prediction.earliest_s is not None and prediction.latest_s is not None:
-        predicted = (round(prediction.earliest_s, 3), round(prediction.latest_s, 3))
     return EvictionRow(
         pod=prediction.pod,
         uid=prediction.uid,
         node=prediction.node,
         verdict=verdict,
         rule=prediction.rule,
-        predicted_s=predicted,
+        predicted_s=_interval(prediction),
         observed_s=None if story is None or stayed else seconds(story.deleting_ns),
         gone_s=None if story is None or stayed else seconds(story.gone_ns),
         replacement=None,
@@ -167,6 +166,18 @@ def _row(prediction: Prediction, story: PodStory | None, verdict: PodVerdict, re
         tolerations=", ".join(spelled(t) for t in story.tolerations if not _is_default(t)) if story else "",
         reason=reason,
     )
+
+
+def _interval(prediction: Prediction) -> tuple[float, float] | None:
+    if prediction.earliest_s is None or prediction.latest_s is None:
+        return None
+    return round(prediction.earliest_s, 3), round(prediction.latest_s, 3)
+
+
+def _with_plan(row: EvictionRow, planned: Prediction | None) -> EvictionRow:
+    if planned is None:
+        return replace(row, planned="")
+    return replace(row, planned=planned.outcome, planned_s=_interval(planned))
 
 
 def _is_default(toleration: Toleration) -> bool:

@@ -68,9 +68,11 @@ class EvictionRow:
     """One pod of the eviction table. Seconds count from the acknowledged write of the first taint; None: did not
     happen or not seen.
 
-    `predicted_s` is None when the pod is predicted to stay. `observed_s`: deletionTimestamp first seen by the watch;
-    `gone_s`: the
-    object vanished; `replacement_*`: the pod of the same workload that took its place (scheduled, Ready).
+    `predicted_s`: from what really happened; None when the pod is predicted to stay. `observed_s`: deletionTimestamp
+    first seen by the watch; `gone_s`: the object vanished; `replacement_*`: the pod of the same workload that took its
+    place (scheduled, Ready). `planned`: the outcome that the plan foresaw before anything was touched (`evicted`,
+    `survives`, `unsure`, ...), empty for a pod that was not there then, None when it is not known; `planned_s`: its
+    interval.
     """
 
     pod: str
@@ -87,3 +89,5 @@ class EvictionRow:
     workload: str = ""
     tolerations: str = ""
     reason: str = ""
+    planned: str | None = None
+    planned_s: tuple[float, float] | None = None

@@ -1,10 +1,9 @@
 """Performing a write script on a real control plane and looking at what happens.
 
 Nodes are API objects without a kubelet, kept Ready by heartbeats of ours; pods are bound to them from birth and have
-no grace period,
-so that an evicted pod vanishes in the instant of its deletion. Everything of a script lives in a namespace of its
-own, and its
-node names carry the script's number, so that many scripts run side by side on one control plane.
+no grace period, so that an evicted pod vanishes in the instant of its deletion. Everything of a script lives in a
+namespace of its own, and its node names carry the script's number, so that many scripts run side by side on one control
+plane.
 """
 
 from __future__ import annotations
@@ -43,22 +42,32 @@ class PodEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class Performed:
+    """When a write was sent and when it was answered, in seconds after time 0. It took effect in between."""
+
+    sent_s: float
+    acknowledged_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Replayed:
-    """`pods` by name; `refused`: indexes of writes that were answered with anything but success; `late_s`: the
-    latest acknowledgement
-    behind its `at`.
+    """`pods` by name; `refused`: indexes of writes that were answered with anything but success; `late_s`: the latest
+    acknowledgement behind its `at`; `performed`: the writes in order, as they went.
     """
 
     pods: dict[str, PodEnd]
     refused: tuple[int, ...]
     late_s: float
+    performed: tuple[Performed, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """As the write-script format has it; additions: ``late_s``."""
+        """As the write-script format has it; additions: ``late_s``, ``writes``."""
         pods: dict[str, Any] = {}
         for name, end in self.pods.items():
             pods[name] = {"outcome": end.outcome} | ({} if end.at_s is None else {"at": end.at_s})
-        return {"version": 1, "pods": pods, "refused": list(self.refused), "late_s": round(self.late_s, 4)}
+        writes = [{"sent": round(w.sent_s, 4), "acknowledged": round(w.acknowledged_s, 4)} for w in self.performed]
+        more = {"late_s": round(self.late_s, 4), "writes": writes}
+        return {"version": 1, "pods": pods, "refused": list(self.refused), **more}
 
 
 @dataclass(slots=True)
@@ -167,7 +176,8 @@ class Replayer:
             stage.sightings[item["metadata"]["name"]] = _Sighting(exists=True)
         watching = asyncio.create_task(self._watch(stage, listing.resource_version))
         refused: list[int] = []
-        late_s, zero_ns, spare_s = 0.0, None, 0.0
+        stamps: list[tuple[int, int]] = []
+        zero_ns, spare_s = None, 0.0
         try:
             for index, write in enumerate(stage.scenario.writes):
                 if zero_ns is not None:
@@ -181,7 +191,7 @@ class Replayer:
                 spare_s = min(0.02, (acknowledged_ns - sent_ns) / 1e9)
                 if zero_ns is None:
                     zero_ns = acknowledged_ns - int(write.at_s * 1e9)
-                late_s = max(late_s, (acknowledged_ns - zero_ns) / 1e9 - write.at_s)
+                stamps.append((sent_ns, acknowledged_ns))
             if zero_ns is None:
                 zero_ns = self._clock.now().mono_ns
             await self._sleep_until(zero_ns + int(stage.scenario.until_s * 1e9))
@@ -190,7 +200,11 @@ class Replayer:
         failure = next(iter(await asyncio.gather(watching, return_exceptions=True)), None)
         if isinstance(failure, Exception):
             raise Indeterminate(f"the watch of {stage.namespace} broke: {failure}")
-        return Replayed(_ends(stage, zero_ns), tuple(refused), late_s)
+        performed = tuple(Performed((sent - zero_ns) / 1e9, (answered - zero_ns) / 1e9) for sent, answered in stamps)
+        delays_s = (
+            done.acknowledged_s - write.at_s for done, write in zip(performed, stage.scenario.writes, strict=True)
+        )
+        return Replayed(_ends(stage, zero_ns), tuple(refused), max(delays_s, default=0.0), performed)
 
     async def _sleep_until(self, deadline_ns: int) -> None:
         left_s = (deadline_ns - self._clock.now().mono_ns) / 1e9

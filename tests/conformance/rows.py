@@ -33,11 +33,12 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One case. `flags`: as ``taintlab lab up --flag`` takes them. `refused`: indexes of writes; None: not said.
-
-    `last_after_s`: the last of the evictions comes no sooner than that, though nobody can say which one it is.
+    """One case. `table`: the file it is in, without suffix. `flags`: as ``taintlab lab up --flag`` takes them.
+    `refused`: indexes of writes; None: not said. `last_after_s`: the last of the evictions comes no sooner than that,
+    though nobody can say which one it is.
     """
 
+    table: str
     id: str
     source: str
     flags: tuple[str, ...]
@@ -115,20 +116,21 @@ def rows_of(path: Path) -> tuple[Row, ...]:
         if isinstance(item, Table) and (script := item.get("script")) is not None:
             scenario = scenario_of(script, problems)
             if scenario is not None:
-                found.append(_row(plain(item), scenario))
+                found.append(_row(path.stem, plain(item), scenario))
     problems.raise_if_any()
     if not found:
         raise InvalidFile(problems.found)
     return tuple(found)
 
 
-def _row(item: dict[str, object], scenario: Scenario) -> Row:
+def _row(table: str, item: dict[str, object], scenario: Scenario) -> Row:
     expect = item["expect"]
     flags = item.get("flags", [])
     if not isinstance(expect, dict) or not isinstance(flags, list):
         raise TypeError(f"{item['id']}: expect is a mapping, flags are a list")
     refused = expect.get("refused")
     return Row(
+        table=table,
         id=str(item["id"]),
         source=str(item["source"]),
         flags=tuple(flags),

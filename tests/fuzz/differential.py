@@ -3,10 +3,11 @@
     python -m tests.fuzz.differential [--scripts 1000] [--seed 0] [--lab NAME] [--keep FOLDER]
 
 A disagreement is an outcome that differs, an eviction seen outside its interval (0.05 s early allowed), or writes
-refused that were
-not predicted to be, and the reverse. `unsure` agrees with anything and is counted. Exit 1 when there is a
-disagreement; each is
-written to FOLDER as a script.
+refused that were not predicted to be, and the reverse. `unsure` agrees with anything and is counted. Exit 1 when there
+is a disagreement; each is written to FOLDER as a script.
+
+What is predicted is what was performed: a write takes effect between its sending and its answer, so the lower bounds
+are those of the script with the times of sending, the upper bounds those of the script with the times of the answers.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -26,7 +27,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from harness import lab as labs
 from harness.clock import SystemClock
 from harness.model.scenario import Scenario
-from harness.plan.predict import Forecast, Settings, predict
+from harness.plan.predict import Settings, predict
 from harness.run.replay import Replayed
 from harness.spec.script import to_plain
 from harness.wiring.place import Where, open_place
@@ -40,6 +41,7 @@ FLAGS = (
     f"kube-controller-manager=--kube-api-qps={QPS}",
     f"kube-controller-manager=--kube-api-burst={BURST}",
 )
+CONTROL_PLANE = Settings(kcm_qps=QPS, kcm_burst=BURST)
 
 
 def generate(count: int, seed: int, *, restarts: bool = False) -> list[Scenario]:
@@ -74,44 +76,53 @@ class Comparison:
     widths_s: tuple[float, ...]
 
 
-def compare(forecast: Forecast, replayed: Replayed) -> Comparison:
+def compare(scenario: Scenario, replayed: Replayed) -> Comparison:
     """Pod by pod, by name: the last object of a name is what both speak of."""
+    head_s = max(0.0, -replayed.performed[0].sent_s) if replayed.performed else 0.0
+    soonest = predict(_timed(scenario, [done.sent_s for done in replayed.performed], head_s), CONTROL_PLANE)
+    latest = predict(_timed(scenario, [done.acknowledged_s for done in replayed.performed], 0.0), CONTROL_PLANE)
     wrong: list[str] = []
     unsure, widths = 0, []
-    for name, prediction in forecast.by_name.items():
-        end = replayed.pods[name]
-        if prediction.outcome == "unsure":
+    for name, prediction in soonest.by_name.items():
+        end, other = replayed.pods[name], latest.by_name[name]
+        if "unsure" in (prediction.outcome, other.outcome) or prediction.outcome != other.outcome:
             unsure += 1
             continue
         if prediction.outcome != end.outcome:
             wrong.append(f"{name}: predicted {prediction.outcome} ({prediction.rule}), was {end.outcome} at {end.at_s}")
-        elif prediction.earliest_s is not None and prediction.latest_s is not None and end.at_s is not None:
-            widths.append(prediction.latest_s - prediction.earliest_s)
-            if not prediction.earliest_s - EARLY_S <= end.at_s <= prediction.latest_s:
-                interval = f"[{prediction.earliest_s:.3f}, {prediction.latest_s:.3f}]"
+        elif prediction.earliest_s is not None and other.latest_s is not None and end.at_s is not None:
+            earliest_s = prediction.earliest_s - head_s
+            widths.append(other.latest_s - earliest_s)
+            if not earliest_s - EARLY_S <= end.at_s <= other.latest_s:
+                interval = f"[{earliest_s:.3f}, {other.latest_s:.3f}]"
                 wrong.append(f"{name}: predicted {interval} ({prediction.rule}), left at {end.at_s}")
-    certain = {refusal.index for refusal in forecast.refusals if refusal.certain}
-    possible = {refusal.index for refusal in forecast.refusals}
+    refusals = (*soonest.refusals, *latest.refusals)
+    certain = {refusal.index for refusal in refusals if refusal.certain}
+    possible = {refusal.index for refusal in refusals}
     refused = set(replayed.refused)
     if not certain <= refused <= possible:
         wrong.append(f"predicted refusals {sorted(certain)} (possible {sorted(possible)}), were {sorted(refused)}")
-    return Comparison(tuple(wrong), len(forecast.by_name), unsure, tuple(widths))
+    return Comparison(tuple(wrong), len(soonest.by_name), unsure, tuple(widths))
 
 
-async def replay(name: str, scenarios_: Sequence[Scenario], *, side_by_side: int) -> list[Replayed | Exception]:
-    """On the lab called `name`."""
+def _timed(scenario: Scenario, times_s: Sequence[float], head_s: float) -> Scenario:
+    """The script as it was performed: the writes at other times, all of it `head_s` later."""
+    writes = tuple(
+        replace(write, at_s=max(0.0, at_s + head_s)) for write, at_s in zip(scenario.writes, times_s, strict=True)
+    )
+    return replace(scenario, writes=writes, until_s=scenario.until_s + head_s)
+
+
+def lab_spec(name: str) -> labs.LabSpec:
+    """A lab on which scripts do not wait for each other."""
+    flags = tuple(map(labs.parse_flag, FLAGS))
+    return labs.LabSpec(name=name, topology=labs.plain_topology(1), flags=flags, with_prometheus=False)
+
+
+async def replay(name: str, scenarios: Sequence[Scenario], *, side_by_side: int) -> list[Replayed | Exception]:
+    """On the lab called `name`; an exception stands for a script that could not be replayed."""
     async with open_place(Where(lab=name), clock=SystemClock(), for_writing=True) as place:
-        return await replay_on(place, scenarios_, side_by_side=side_by_side)
-
-
-def fuzz(name: str, scenarios_: Sequence[Scenario], *, side_by_side: int = 25) -> list[Comparison | Exception]:
-    """Replay and compare; an exception stands for a script that could not be replayed."""
-    control_plane = Settings(kcm_qps=QPS, kcm_burst=BURST)
-    results = asyncio.run(replay(name, scenarios_, side_by_side=side_by_side))
-    return [
-        result if isinstance(result, Exception) else compare(predict(scenario, control_plane), result)
-        for scenario, result in zip(scenarios_, results, strict=True)
-    ]
+        return await replay_on(place, scenarios, side_by_side=side_by_side)
 
 
 def main() -> int:
@@ -126,23 +137,20 @@ def main() -> int:
     options = parser.parse_args()
     name = options.lab or "fuzz"
     if options.lab is None:
-        spec = labs.LabSpec(
-            name=name,
-            topology=labs.plain_topology(1),
-            flags=tuple(map(labs.parse_flag, FLAGS)),
-            with_prometheus=False,
-        )
-        labs.up(spec, owner=labs.this_process(), report=print)
+        labs.up(lab_spec(name), owner=labs.this_process(), report=print)
     try:
         batch = generate(options.scripts, options.seed, restarts=options.restarts)
-        return report(batch, fuzz(name, batch, side_by_side=options.side_by_side), options.keep)
+        results = asyncio.run(replay(name, batch, side_by_side=options.side_by_side))
+        return report(batch, results, options.keep)
     finally:
         if options.lab is None:
             labs.down_named(name)
 
 
-def report(batch: Sequence[Scenario], found: Sequence[Comparison | Exception], keep: Path | None) -> int:
+def report(batch: Sequence[Scenario], results: Sequence[Replayed | Exception], keep: Path | None) -> int:
     """Print the figures; 1 when there is any disagreement or failure."""
+    pairs = zip(batch, results, strict=True)
+    found = [each if isinstance(each, Exception) else compare(scenario, each) for scenario, each in pairs]
     compared = [one for one in found if isinstance(one, Comparison)]
     bad = [(i, one) for i, one in enumerate(found) if isinstance(one, Exception) or one.disagreements]
     pods, unsure = sum(one.pods for one in compared), sum(one.unsure for one in compared)
@@ -150,6 +158,9 @@ def report(batch: Sequence[Scenario], found: Sequence[Comparison | Exception], k
     print(
         f"{len(found)} scripts, {pods} pods; {len(bad)} scripts disagree; unsure {unsure} ({unsure / max(1, pods):.2%})"
     )
+    late_s = sorted(each.late_s for each in results if isinstance(each, Replayed))
+    if late_s:
+        print(f"answers of writes behind their time: median {median(late_s):.3f} s, at most {late_s[-1]:.3f} s")
     if widths:
         p95 = widths[int(0.95 * (len(widths) - 1))]
         print(f"{len(widths)} evictions; interval width median {median(widths):.3f} s, p95 {p95:.3f} s")

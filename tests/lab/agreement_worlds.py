@@ -314,9 +314,16 @@ class _Maker:
         there, come = len(self.world.bound), len(self.world.coming)
         hard = {"pods": str(there + max(1, come - self.rng.randint(0, 4)))}
         if self.chance(0.5):
-            hard["requests.cpu"] = f"{there + max(1, come // 2)}"
+            taken_m = sum(_cpu_m(pod) for pod in self.world.bound)
+            hard["requests.cpu"] = f"{taken_m + 1000 * max(1, come // 2)}m"
         self.world.quotas.append({"metadata": {"name": "limit", "namespace": self.world.name}, "spec": {"hard": hard}})
         self.world.uses.add(Constraint.QUOTAS)
+
+
+def _cpu_m(pod: Json) -> int:
+    """The thousandths of a core that a pod of one container asks for."""
+    wanted: str = pod["spec"]["containers"][0]["resources"]["requests"].get("cpu", "0")
+    return int(wanted.removesuffix("m")) if wanted.endswith("m") else 1000 * int(wanted)
 
 
 def _copied(spec: Json) -> Json:

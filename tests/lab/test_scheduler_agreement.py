@@ -131,7 +131,8 @@ async def _run(lab: Lab) -> Outcome:
                 outcome.add(world, answer, observed[world.name])
             await agreement.remove(cluster, worlds)
             print(f"{outcome.worlds} worlds, {len(outcome.disagreements)} disagreements", flush=True)
-            print(*outcome.disagreements[told:], sep="\n", flush=True)
+            for line in outcome.disagreements[told:]:
+                print(line, flush=True)
             told = len(outcome.disagreements)
     finally:
         await cluster.close()

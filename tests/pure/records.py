@@ -26,7 +26,7 @@ from harness.model.experiment import (
     TaintFault,
     Target,
 )
-from harness.model.plan import Action, Plan, Step
+from harness.model.plan import Action, Plan, Prediction, Step
 from harness.model.taints import Effect, Taint, Toleration
 from harness.plan.predict.settings import Settings
 from loadgen.rows import Outcome, Rows
@@ -125,6 +125,7 @@ class MadeRun:
     summary: dict[str, object] = field(default_factory=dict)
     state: str = "completed"
     settings: Settings = field(default_factory=Settings)
+    predictions: tuple[Prediction, ...] = ()
 
     def record(self) -> RunRecord:
         """The run as the judges get it."""
@@ -140,7 +141,7 @@ class MadeRun:
         rows = None if self.requests is None else rows_of(self.requests, start_mono_ns=history.started.mono_ns)
         traffic = None if rows is None else traffic_of(rows, start_mono_ns=history.started.mono_ns)
         steps = tuple(Step(f"inject-{n}", Action.INJECT, NODE, 0.0, fault=f) for n, f in enumerate(self.faults))
-        plan = Plan("r1", "made", (NODE,), steps, ())
+        plan = Plan("r1", "made", (NODE,), steps, self.predictions)
         return RunRecord(self._experiment(), plan, history, rows, traffic, self._summary(), self.settings)
 
     def _experiment(self) -> Experiment:

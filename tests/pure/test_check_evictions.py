@@ -8,9 +8,11 @@ import pytest
 
 from harness.check.evictions import eviction_rows, judge_evictions
 from harness.model import events
-from harness.model.taints import Effect, Toleration
+from harness.model.plan import Prediction
+from harness.model.taints import Effect, Taint, Toleration
 from harness.model.verdicts import PodVerdict, Verdict
-from tests.pure.records import FOREVER, MadePod, MadeRun, S
+from reports.evictions import planned_otherwise, replanned
+from tests.pure.records import FOREVER, NODE, SPOT, MadePod, MadeRun, S, node_seen
 
 FIVE = Toleration(key="spot", value="x", effect=Effect.NO_EXECUTE, seconds=5)
 FORTY = replace(FIVE, seconds=40)
@@ -89,6 +91,46 @@ def test_a_pod_that_comes_to_the_target_during_the_fault_is_judged_from_its_comi
     too_soon = replace(pong, leaves_at=20.0)
     rows = {row.pod: row for row in eviction_rows(MadeRun([ping, too_soon]).record())}
     assert rows["default/pong"].verdict is PodVerdict.EARLY
+
+
+GPU = Taint("gpu", Effect.NO_EXECUTE)
+
+
+def planned(outcome: str, *bounds: float) -> tuple[Prediction, ...]:
+    """What the plan foresaw for the pod ``p``."""
+    earliest_s, latest_s = bounds or (None, None)
+    return (Prediction("default/p", "uid-p", NODE, outcome, earliest_s, latest_s, "rule", "because"),)
+
+
+@pytest.mark.parametrize(("leaves_at", "verdict"), [(15.1, PodVerdict.ON_TIME), (None, PodVerdict.SURVIVED_WRONGLY)])
+def test_what_follows_from_the_taint_of_another_actor(leaves_at: float | None, verdict: PodVerdict) -> None:
+    taken = node_seen("MODIFIED", (SPOT, GPU), version="theirs")
+    pod = MadePod("p", (FOREVER,), leaves_at=leaves_at)
+    (row,) = eviction_rows(MadeRun([pod], extra=[(15.0, taken)], predictions=planned("survives")).record())
+    assert row.verdict is verdict, row.reason
+    assert (row.planned, row.planned_s) == ("survives", None)
+    assert row.predicted_s is not None
+    assert row.predicted_s[0] == pytest.approx(2.0, abs=0.05)
+    assert planned_otherwise(row) == "stays"
+
+
+@pytest.mark.parametrize(("leaves_at", "verdict"), [(None, PodVerdict.SURVIVED), (18.1, PodVerdict.EVICTED_WRONGLY)])
+def test_what_follows_when_another_actor_takes_the_taint_off(leaves_at: float | None, verdict: PodVerdict) -> None:
+    bare = node_seen("MODIFIED", (), version="theirs")
+    pod = MadePod("p", (FIVE,), leaves_at=leaves_at)
+    made = MadeRun([pod], extra=[(15.0, bare)], predictions=planned("evicted", 5.0, 6.0))
+    (row,) = eviction_rows(made.record())
+    assert row.verdict is verdict, row.reason
+    assert (row.planned_s, row.predicted_s) == ((5.0, 6.0), None)
+    assert planned_otherwise(row) == "5 – 6 s"
+
+
+def test_what_came_as_planned_needs_no_word() -> None:
+    (row,) = eviction_rows(MadeRun([MadePod("p", leaves_at=13.1)], predictions=planned("evicted", 0.0, 1.0)).record())
+    assert planned_otherwise(row) == ""
+    (newcomer,) = eviction_rows(MadeRun([MadePod("p", leaves_at=13.1)]).record())
+    assert planned_otherwise(newcomer) == "not in the plan"
+    assert replanned([row, newcomer]) == "1 pod came later"
 
 
 def test_replacements_are_matched_by_owner_and_order() -> None:

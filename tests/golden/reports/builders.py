@@ -171,6 +171,8 @@ def eviction(
     rule: str = "no-toleration",
     tolerations: str = "no toleration",
     reason: str = "",
+    planned: str | None = None,
+    planned_s: list[float] | None = None,
 ) -> dict[str, Any]:
     """One row of the eviction table; a replacement that became Ready was scheduled right after the deletion."""
     base = workload.split("/")[1]
@@ -191,6 +193,8 @@ def eviction(
         "workload": workload,
         "tolerations": tolerations,
         "reason": reason,
+        "planned": planned,
+        "planned_s": planned_s,
     }
 
 

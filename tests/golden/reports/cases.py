@@ -129,6 +129,8 @@ def fail_late_and_survived(scratch: Path) -> Case:
             workload=api,
             tolerations=five,
             rule="toleration-seconds",
+            planned="evicted",
+            planned_s=[12.0, 13.0],
         ),
         eviction(
             4,
@@ -161,6 +163,7 @@ def fail_late_and_survived(scratch: Path) -> Case:
             workload=batch,
             tolerations=twenty,
             rule="toleration-seconds",
+            planned="",
         ),
         eviction(
             7,
@@ -170,6 +173,7 @@ def fail_late_and_survived(scratch: Path) -> Case:
             verdict="survived",
             rule="tolerated",
             tolerations="tolerates spot-interruption for ever",
+            planned="survives",
         ),
     ]
     fault = numbers["phases"][2]

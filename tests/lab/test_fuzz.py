@@ -1,0 +1,60 @@
+"""A small batch of the differential fuzz; ``python -m tests.fuzz.differential`` runs the large one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from harness import lab as labs
+from harness.model.scenario import Scenario
+from harness.run.replay import Replayed
+from tests.fuzz import differential
+from tests.mutants import MUTANTS, Mutant
+
+SCRIPTS, SEED = 60, 20
+NOTICED = {"the last match", "always replaced", "never cancelled", "the longest", "a second more", "a second's grace"}
+"""Mutants of the predictor that so small a batch must notice."""
+
+
+@pytest.fixture(scope="module")
+def batch() -> list[Scenario]:
+    """Generated scripts."""
+    return differential.generate(SCRIPTS, SEED)
+
+
+@pytest.fixture(scope="module")
+def replayed(batch: list[Scenario]) -> list[Replayed | Exception]:
+    """What the real controllers made of them."""
+    name = f"fuzz-{os.getpid()}"
+    labs.up(differential.lab_spec(name), owner=labs.this_process(), report=print)
+    try:
+        return asyncio.run(differential.replay(name, batch, side_by_side=15))
+    finally:
+        labs.down_named(name)
+
+
+def disagreements(batch: list[Scenario], replayed: list[Replayed | Exception]) -> list[str]:
+    """Of all scripts, with the script's number."""
+    out = []
+    for number, (scenario, result) in enumerate(zip(batch, replayed, strict=True)):
+        if isinstance(result, Exception):
+            out.append(f"{number}: {result!r}")
+        else:
+            out += [f"{number}: {line}" for line in differential.compare(scenario, result).disagreements]
+    return out
+
+
+@pytest.mark.timeout(400)
+def test_predictor_and_controllers_agree(batch: list[Scenario], replayed: list[Replayed | Exception]) -> None:
+    assert disagreements(batch, replayed) == []
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("mutant", [m for m in MUTANTS if m.how in NOTICED], ids=lambda mutant: mutant.how)
+def test_a_broken_predictor_is_noticed(
+    mutant: Mutant, batch: list[Scenario], replayed: list[Replayed | Exception]
+) -> None:
+    with mutant.applied():
+        assert disagreements(batch, replayed)
