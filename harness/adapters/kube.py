@@ -86,7 +86,7 @@ class KubeCluster:
         await self._json("DELETE", path, body=options)
 
     async def watch(self, path: str, *, resource_version: str, **query: str) -> AsyncIterator[WatchLine]:
-        """Lines of a watch; a line is stamped when the event loop gets its bytes."""
+        """Lines of a watch; a line is stamped when its last bytes arrive, not when those before it are done with."""
         query = {
             **query,
             "watch": "true",
@@ -97,12 +97,15 @@ class KubeCluster:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=None)
         response = await self._request("GET", path, query=query, timeout=timeout)
         try:
-            async for raw in response.content:
+            rest = b""
+            async for chunk in response.content.iter_any():
                 arrived = self._clock.now()
-                line = json.loads(raw)
-                if line["type"] == "ERROR":
-                    raise _error("GET", path, line["object"].get("code", 0), line["object"])
-                yield WatchLine(line["type"], line["object"], arrived)
+                *whole, rest = (rest + chunk).split(b"\n")
+                for raw in whole:
+                    line = json.loads(raw)
+                    if line["type"] == "ERROR":
+                        raise _error("GET", path, line["object"].get("code", 0), line["object"])
+                    yield WatchLine(line["type"], line["object"], arrived)
         except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
             raise Indeterminate(f"the watch of {path} broke: {error or type(error).__name__}") from error
         finally:

@@ -12,7 +12,7 @@ from typing import IO, Any
 import msgspec
 
 from harness.clock import Clock
-from harness.errors import UsageError
+from harness.errors import ClusterError, UsageError
 from harness.model.experiment import Target
 from harness.model.inventory import Inventory, NodeRecord
 from harness.model.taints import Taint
@@ -73,11 +73,14 @@ async def see(where: Where, world: Path | None, *, clock: Clock) -> Seen:
         return Seen(inventory, settings, world.name, notes)
     async with open_place(where, clock=clock, for_writing=False) as place:
         builder, reading = Builder(), Reading()
-        async for page in pages(place.cluster, reading):
-            builder.add(page)
-        inventory = builder.build(
-            kubernetes_version=place.kubernetes_version, taken=clock.now().wall, missing=reading.missing
-        )
+        try:
+            async for page in pages(place.cluster, reading):
+                builder.add(page)
+            inventory = builder.build(
+                kubernetes_version=place.kubernetes_version, taken=clock.now().wall, missing=reading.missing
+            )
+        except ValueError as error:
+            raise ClusterError(f"{place.cluster.name} has an object that plans cannot read: {error}") from error
         return Seen(inventory, place.settings, place.cluster.name)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from itertools import chain
+from typing import Any, TypeVar
 
 from msgspec import UNSET
 
@@ -12,6 +13,7 @@ from harness.model.inventory import Inventory, LabelSelector, LabelTerm, NodeTer
 from harness.model.taints import Taint
 from harness.run.snapshot import parse, wire
 from harness.run.snapshot.templates import Templates
+from harness.run.snapshot.wire import shapes
 
 SUBJECTS: Mapping[type[Any], Subject] = {
     wire.Node: Subject.NODES,
@@ -36,17 +38,23 @@ SUBJECTS: Mapping[type[Any], Subject] = {
 }
 """Which resource each kind is."""
 
+T = TypeVar("T")
+
 _ANNOTATION_BYTES = 256
+_STRANGE = (TypeError, KeyError, AttributeError, ValueError)
+"""What parsers of raw parts raise where a part is not of the shape that the API gives it."""
 _NO_PROVISIONER = "kubernetes.io/no-provisioner"
 
 
 class Builder:
-    """Takes objects as they come and makes an inventory of them. ValueError for values Kubernetes does not know."""
+    """Takes objects as they come and makes an inventory of them. ValueError, naming the object, for values that
+    Kubernetes does not know.
+    """
 
     def __init__(self) -> None:
         """Empty."""
         self._templates = Templates()
-        self._taints: Callable[[bytes], tuple[Taint, ...]] = parse.once(parse.taints)
+        self._taints: Callable[[bytes], tuple[Taint, ...]] = parse.once(parse.taints, list[shapes.Taint] | None)
         self._pods: list[model.PodRecord] = []
         self._nodes: list[model.NodeRecord] = []
         self._rest: dict[type[Any], list[Any]] = {}
@@ -54,15 +62,19 @@ class Builder:
     def add(self, items: Iterable[wire.Item]) -> None:
         """Some more objects."""
         pods, record = self._pods, self._templates.record
-        for item in items:
-            if type(item) is wire.Pod:
-                pods.append(record(item))
-            elif type(item) is wire.PodGroup:
-                pods += self._templates.records(item)
-            elif type(item) is wire.Node:
-                self._nodes.append(self._node(item))
-            else:
-                self._rest.setdefault(type(item), []).append(item)
+        item: wire.Item | None = None
+        try:
+            for item in items:
+                if type(item) is wire.Pod:
+                    pods.append(record(item))
+                elif type(item) is wire.PodGroup:
+                    pods += self._templates.records(item)
+                elif type(item) is wire.Node:
+                    self._nodes.append(self._node(item))
+                else:
+                    self._rest.setdefault(type(item), []).append(item)
+        except _STRANGE as error:
+            raise _unreadable(item, error) from error
 
     def build(self, *, kubernetes_version: str, taken: str | None, missing: Mapping[Subject, str]) -> Inventory:
         """The inventory of all that was added."""
@@ -71,32 +83,33 @@ class Builder:
             nodes=tuple(self._nodes),
             pods=tuple(self._pods),
             namespaces={n.metadata.name: n.metadata.labels or {} for n in self._rest.get(wire.Namespace, ())},
-            services=tuple(
-                _service(s, slices) for s in self._rest.get(wire.Service, ()) if s.spec.type != "ExternalName"
-            ),
-            budgets=tuple(map(_budget, self._rest.get(wire.Budget, ()))),
-            workloads=tuple(
-                _workload(w)
-                for kind in (wire.ReplicaSet, wire.Deployment, wire.StatefulSet, wire.DaemonSet)
-                for w in self._rest.get(kind, ())
-            ),
-            jobs=tuple(map(_job, self._rest.get(wire.Job, ()))),
-            claims=tuple(map(_claim, self._rest.get(wire.Claim, ()))),
-            volumes=tuple(map(_volume, self._rest.get(wire.Volume, ()))),
-            storage_classes=tuple(map(_storage_class, self._rest.get(wire.StorageClass, ()))),
-            quotas=tuple(map(_quota, self._rest.get(wire.Quota, ()))),
-            limit_ranges=tuple(r for each in self._rest.get(wire.LimitRange, ()) for r in _limit_ranges(each)),
-            priority_classes=tuple(map(_priority_class, self._rest.get(wire.PriorityClass, ()))),
-            webhooks=tuple(
-                hook
-                for kind in (wire.WebhookConfiguration, wire.AdmissionPolicy)
-                for each in self._rest.get(kind, ())
-                for hook in _webhooks(each)
-            ),
+            services=self._made(lambda s: _service(s, slices) if s.spec.type != "ExternalName" else None, wire.Service),
+            budgets=self._made(_budget, wire.Budget),
+            workloads=self._made(_workload, wire.ReplicaSet, wire.Deployment, wire.StatefulSet, wire.DaemonSet),
+            jobs=self._made(_job, wire.Job),
+            claims=self._made(_claim, wire.Claim),
+            volumes=self._made(_volume, wire.Volume),
+            storage_classes=self._made(_storage_class, wire.StorageClass),
+            quotas=self._made(_quota, wire.Quota),
+            limit_ranges=tuple(chain.from_iterable(self._made(_limit_ranges, wire.LimitRange))),
+            priority_classes=self._made(_priority_class, wire.PriorityClass),
+            webhooks=tuple(chain.from_iterable(self._made(_webhooks, wire.WebhookConfiguration, wire.AdmissionPolicy))),
             kubernetes_version=kubernetes_version,
             taken=taken,
             missing=missing,
         )
+
+    def _made(self, make: Callable[[Any], T | None], *kinds: type[Any]) -> tuple[T, ...]:
+        """What `make` makes of the objects of these kinds, without Nones."""
+        out = []
+        for item in chain.from_iterable(self._rest.get(kind, ()) for kind in kinds):
+            try:
+                made = make(item)
+            except _STRANGE as error:
+                raise _unreadable(item, error) from error
+            if made is not None:
+                out.append(made)
+        return tuple(out)
 
     @property
     def kinds(self) -> set[Subject]:
@@ -119,6 +132,14 @@ class Builder:
             allocatable=parse.amounts(allocatable),
             uid=meta.uid,
         )
+
+
+def _unreadable(item: Any, error: Exception) -> ValueError:
+    """The same in one sentence that names the object."""
+    meta = getattr(item, "metadata", None)
+    names = [part for part in (getattr(meta, "namespace", ""), getattr(meta, "name", "")) if part]
+    what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    return ValueError(f"{type(item).__name__} {'/'.join(names) or 'without a name'}: {what}")
 
 
 def _endpoints(slices: Iterable[wire.EndpointSlice]) -> dict[tuple[str, str], list[str]]:

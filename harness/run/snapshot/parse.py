@@ -26,13 +26,21 @@ from harness.run.snapshot import wire
 T = TypeVar("T")
 
 
-def once(parse: Callable[[Any], T]) -> Callable[[bytes], T]:
-    """`parse` of decoded JSON, as a function of its bytes that remembers every answer. No bytes stand for null."""
+def once(parse: Callable[[Any], T], shape: Any) -> Callable[[bytes], T]:
+    """`parse` of decoded JSON, as a function of its bytes that remembers every answer. No bytes stand for null.
+
+    `shape`: the type that the JSON must have, see `wire.shapes`; ValueError for another.
+    """
     known: dict[bytes, T] = {}
+    decoder = msgspec.json.Decoder(shape)
 
     def parsed(raw: bytes) -> T:
         if raw not in known:
-            known[raw] = parse(msgspec.json.decode(raw) if raw else None)
+            try:
+                value = decoder.decode(raw) if raw else None
+            except msgspec.ValidationError as error:
+                raise ValueError(str(error)) from error
+            known[raw] = parse(value)
         return known[raw]
 
     return parsed

@@ -10,6 +10,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from harness.model.inventory import Phase, PodRecord, PodTemplate
 from harness.run.snapshot import parse, wire
+from harness.run.snapshot.wire import shapes
 
 _PHASES = {phase.value: phase for phase in Phase}
 
@@ -98,17 +99,19 @@ class Templates:
         """No template yet."""
         self._known: dict[tuple[Any, ...], PodTemplate] = {}
         self._names: dict[str, str] = {}
-        self._labels = parse.once(parse.labels)
-        self._owner = parse.once(parse.controller)
-        self._tolerations = parse.once(parse.tolerations)
-        self._pairs = parse.once(parse.pairs)
-        self._affinity = parse.once(lambda value: value)
-        self._requests = parse.once(parse.container_requests)
-        self._amounts = parse.once(parse.amounts)
-        self._ports = parse.once(parse.host_ports)
-        self._node_terms = parse.once(parse.required_node_terms)
-        self._spreads = parse.once(lambda value: value)
-        self._ephemeral = parse.once(_ephemeral_class)
+        self._labels = parse.once(parse.labels, shapes.Texts)
+        self._owner = parse.once(parse.controller, list[shapes.Owner] | None)
+        self._tolerations = parse.once(parse.tolerations, list[shapes.Toleration] | None)
+        self._pairs = parse.once(parse.pairs, shapes.Texts)
+        self._affinity = parse.once(_as_it_is, shapes.Affinity | None)
+        self._gates = parse.once(_as_it_is, list[shapes.Gate] | None)
+        self._anything = parse.once(_as_it_is, shapes.Anything)
+        self._requests = parse.once(parse.container_requests, shapes.Resources | None)
+        self._amounts = parse.once(parse.amounts, shapes.Amounts)
+        self._ports = parse.once(parse.host_ports, list[shapes.Port] | None)
+        self._node_terms = parse.once(parse.required_node_terms, shapes.Affinity | None)
+        self._spreads = parse.once(_as_it_is, list[shapes.Spread] | None)
+        self._ephemeral = parse.once(_ephemeral_class, shapes.Ephemeral | None)
 
     def record(self, pod: wire.Pod) -> PodRecord:
         """The record of one pod. ValueError for an operator, effect or quantity that Kubernetes does not know."""
@@ -173,10 +176,10 @@ class Templates:
             preempts=spec.preemption_policy != "Never",
             grace_s=30 if spec.termination_grace_period_seconds is None else spec.termination_grace_period_seconds,
             scheduler=spec.scheduler_name,
-            gates=tuple(gate["name"] for gate in self._affinity(_bytes(spec.scheduling_gates)) or ()),
+            gates=tuple(gate["name"] for gate in self._gates(_bytes(spec.scheduling_gates)) or ()),
             is_mirror=meta.annotations is not None and meta.annotations.mirror is not None,
             has_local_data=any(v.empty_dir is not UNSET for v in volumes),
-            unmodelled=("dynamic resource claims",) if self._affinity(_bytes(spec.resource_claims)) else (),
+            unmodelled=("dynamic resource claims",) if self._anything(_bytes(spec.resource_claims)) else (),
         )
 
     def _host_ports(self, spec: wire.PodSpec) -> tuple[Any, ...]:
@@ -216,6 +219,10 @@ def _volumes_key(volumes: list[wire.VolumeSource]) -> tuple[Any, ...] | None:
             out = out or []
             out += (claim and claim.claim_name, _bytes(ephemeral), local is not UNSET)
     return None if out is None else tuple(out)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _ephemeral_class(value: Mapping[str, Any] | None) -> str:

@@ -145,7 +145,7 @@ class _ItemDecoder:
 
     def take(self, piece: bytes) -> None:
         """Add the items of known kinds, all or none; the others are passed over. msgspec.DecodeError when the piece is
-        no JSON array, UsageError naming the item when one has a field of the wrong type.
+        no JSON array, ValueError naming the item when one has a field of the wrong type.
         """
         try:
             items = self._mixed.decode(piece)
@@ -163,7 +163,7 @@ class _ItemDecoder:
                 if kind is not None:
                     out.append(msgspec.json.decode(raw, type=kind))
             except msgspec.ValidationError as error:
-                raise UsageError(f"item {number} of the list: {error}") from error
+                raise ValueError(f"item {number} of the list: {error}") from error
         return out
 
 
