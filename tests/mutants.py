@@ -137,13 +137,13 @@ def _look_at_nothing(self: TaintEviction, at_s: float, origin: Origin) -> None:
             self._tainted[node.name] = taints
 
 
-def _unthrottled(self: Throttle, at_s: float, count: int = 1, requests: int = 3) -> Rush:
+def _unthrottled(self: Throttle, at_s: float, count: int = 1, requests: int = 3, *, trailing: int = 0) -> Rush:
     return Rush(at_s, at_s, count, 0.0, self.settings.latency.delete_s)
 
 
 def _four_requests(original: Callable[..., Rush]) -> Callable[..., Rush]:
-    def delete(self: Throttle, at_s: float, count: int = 1, requests: int = 3) -> Rush:
-        return original(self, at_s, count, requests + 2)
+    def delete(self: Throttle, at_s: float, count: int = 1, requests: int = 3, *, trailing: int = 0) -> Rush:
+        return original(self, at_s, count, requests + 2, trailing=trailing)
 
     return delete
 
@@ -244,6 +244,7 @@ MUTANTS = (
     Mutant(RuleId.SEEN_AFTER_RESTART, "it is never down", ((_TEC, "kill", _seen_while_down),)),
     Mutant(RuleId.THROTTLED, "no throttle", ((Throttle, "delete", _unthrottled),)),
     Mutant(RuleId.THROTTLED, "five requests each", ((Throttle, "delete", _four_requests(Throttle.delete)),)),
+    Mutant(RuleId.THROTTLED, "three after a restart too", ((controller, "REQUESTS_AFTER_RESTART", 3),)),
     Mutant(RuleId.TOO_LATE, "saved while waiting", ((_TEC, "_cancel", _saved_while_waiting(_TEC._cancel)),)),
     Mutant(RuleId.DELETED_BY_OTHERS, "the countdown runs on", ((_TEC, "pod_deleted", _nothing),)),
     Mutant(RuleId.INVALID_TOLERATION, "all are taken", ((admission, "refuses_tolerations", _nothing),)),

@@ -9,7 +9,7 @@ restarted controller, a pod that came during the fault or a taint of somebody el
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.history.query import deeds, facts, first_injection
 from harness.history.read import History
@@ -35,6 +35,7 @@ from harness.plan.predict import predict
 from harness.plan.predict.settings import Settings
 
 TAINT_MANAGER = "DeletionByTaintManager"
+_EDGE_S = 0.001
 
 
 def forecast_planned(
@@ -144,7 +145,7 @@ def forecast_after(
             case _:
                 pass
     until_s = (horizon_ns - injection.ended_ns) / 1e9
-    return _predictions(replay.scenario(until_s), settings)
+    return _predictions(replay.scenario(until_s, settings.latency.together_s), settings)
 
 
 class _Replay:
@@ -163,6 +164,7 @@ class _Replay:
         self._present: dict[str, ScenarioPod] = {}
         self._states: dict[str, _PodState] = {}
         self._writes: list[Write] = []
+        self._bound: list[CreatePod] = []
 
     def restarts(self, history: History, experiment: Experiment) -> None:
         """Restarts of components that matter, at the instant they were asked for."""
@@ -194,7 +196,8 @@ class _Replay:
             self._before(seen, key, tolerations, ended)
         elif state is None or not state.node:
             if seen.node in self._targets and not ended:
-                self._writes.append(CreatePod(self._at(t_ns), _pod_of(seen, key, tolerations)))
+                created = CreatePod(self._at(t_ns), _pod_of(seen, key, tolerations))
+                (self._writes if state is None else self._bound).append(created)
         else:
             if state.tolerations != tolerations and not ended:
                 self._writes.append(SetTolerations(max(0.0, self._at(t_ns)), key, tolerations))
@@ -211,8 +214,16 @@ class _Replay:
             traits = pod.traits | ({PodTrait.TERMINATING} if ended else set())
             self._present[seen.uid] = ScenarioPod(key, pod.node, tolerations, pod.grace_s, frozenset(traits), seen.uid)
 
-    def scenario(self, until_s: float) -> Scenario:
-        """Everything seen, in time order."""
+    def scenario(self, until_s: float, together_s: float) -> Scenario:
+        """Everything seen, in time order. A pod that was seen Pending was bound because the scheduler saw the node's
+        taints as they then were: it is not one of the writes that may be seen together with theirs.
+        """
+        taintings = [write for write in self._writes if isinstance(write, SetTaints)]
+        for bound in self._bound:
+            near_s = (write.at_s for write in taintings if write.at_s < bound.at_s + together_s)
+            self._writes.append(
+                replace(bound, at_s=max((bound.at_s, *(at_s + together_s + _EDGE_S for at_s in near_s))))
+            )
         nodes = tuple(ScenarioNode(name, {}, taints) for name, taints in self._nodes.items())
         writes = tuple(sorted(self._writes, key=lambda write: write.at_s))
         return Scenario(nodes, tuple(self._present.values()), writes, max(0.0, until_s))

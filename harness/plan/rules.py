@@ -193,8 +193,9 @@ _RULES = (
     Rule(
         RuleId.THROTTLED,
         "Each deletion takes three requests (GET, PATCH, DELETE) through one client limited to --kube-api-qps and "
-        "--kube-api-burst (20 and 30): of N pods due at once the last goes after (3N-30)/20 s, in no order.",
-        "cmd/kube-controller-manager/app/core.go; measured",
+        "--kube-api-burst (20 and 30): of N pods due at once the last goes after (3N-30)/20 s, in no order; of N that "
+        "a restarted controller finds due, after up to (6N-30)/20 s, since it starts two deletions of each.",
+        "cmd/kube-controller-manager/app/core.go; handleNodeUpdate and handlePodUpdate; measured",
     ),
     Rule(
         RuleId.TOO_LATE,

@@ -129,6 +129,10 @@ def _row(table: str, item: dict[str, object], scenario: Scenario) -> Row:
     if not isinstance(expect, dict) or not isinstance(flags, list):
         raise TypeError(f"{item['id']}: expect is a mapping, flags are a list")
     refused = expect.get("refused")
+    if isinstance(crowd := item.get("crowd"), int):
+        (pod,) = scenario.pods
+        scenario = replace(scenario, pods=tuple(replace(pod, key=f"{pod.key}{n}") for n in range(crowd)))
+        expect["pods"] = {pod.key: expect["each"] for pod in scenario.pods}
     return Row(
         table=table,
         id=str(item["id"]),

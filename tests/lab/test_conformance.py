@@ -16,6 +16,7 @@ import pytest
 
 from harness import lab as labs
 from harness.clock import SystemClock
+from harness.model.scenario import Restart
 from harness.run.replay import PodEnd, Replayed
 from harness.wiring.place import Place, Where, open_place
 from harness.wiring.replaying import REPLAY_FLAGS, replay_on
@@ -23,7 +24,7 @@ from tests.conformance.rows import Expected, Row, rows
 
 EARLY_S = 0.05
 SIDE_BY_SIDE = 10
-LABS_AT_ONCE = 3
+LABS_AT_ONCE = 4
 RAISED = ("kube-controller-manager=--kube-api-qps=1000", "kube-controller-manager=--kube-api-burst=2000")
 REFILL_S = 2.0
 """An empty bucket is full again: 30 tokens at 20 a second, 60 at 40."""
@@ -36,15 +37,18 @@ ROWS = rows()
 
 @dataclass(frozen=True)
 class ControlPlane:
-    """What a lab must be like for a row. `throttled`: the row is about the client limits."""
+    """What a lab must be like for a row. `throttled`: the row is about the client limits. `restarted`: of those, rows
+    that restart a component, which get a lab of their own to save time.
+    """
 
     flags: tuple[str, ...]
     throttled: bool
+    restarted: bool
 
     @property
     def name(self) -> str:
         """The lab's."""
-        text = "/".join((*self.flags, str(self.throttled)))
+        text = "/".join((*self.flags, str(self.throttled), str(self.restarted)))
         return "conformance-" + hashlib.sha256(text.encode()).hexdigest()[:8]
 
     @property
@@ -57,11 +61,13 @@ class ControlPlane:
 
 def control_plane(row: Row) -> ControlPlane:
     """Where `row` is replayed."""
-    return ControlPlane(row.flags, throttled=row.table == "throttle")
+    throttled = row.table == "throttle"
+    restarts = any(isinstance(write, Restart) for write in row.scenario.writes)
+    return ControlPlane(row.flags, throttled=throttled, restarted=throttled and restarts)
 
 
 async def replay_rows(place: Place, found: list[Row], *, throttled: bool) -> list[Replayed | Exception]:
-    """In the order of `found`; what was replayed late is replayed again."""
+    """In the order of `found`."""
     if not throttled:
         return await replay_on(place, [row.scenario for row in found], side_by_side=SIDE_BY_SIDE)
     results: list[Replayed | Exception] = []

@@ -66,6 +66,7 @@ class MadePod:
     seen_at: float = 0.5
     node: str = NODE
     relisted: bool = False
+    bound_at: float | None = None
 
     @property
     def uid(self) -> str:
@@ -96,6 +97,8 @@ class MadePod:
     def sightings(self) -> list[tuple[float, events.Fact]]:
         """All of them, by second."""
         out: list[tuple[float, events.Fact]] = [(self.seen_at, self.seen("LISTED"))]
+        if self.bound_at is not None:
+            out = [(self.seen_at, self.seen("ADDED", node="", ready=False)), (self.bound_at, self.seen("MODIFIED"))]
         if self.leaves_at is not None:
             leaving = self.seen(
                 "LISTED" if self.relisted else "MODIFIED",
@@ -126,6 +129,7 @@ class MadeRun:
     state: str = "completed"
     settings: Settings = field(default_factory=Settings)
     predictions: tuple[Prediction, ...] = ()
+    taint_takes: float = 0.01
 
     def record(self) -> RunRecord:
         """The run as the judges get it."""
@@ -165,7 +169,7 @@ class MadeRun:
         for name, start in (("warmup", 1.0), ("baseline", 3.0), ("fault", 12.98), ("recovery", 43.0)):
             out += deed(f"phase-{name}", "phase", name, start, start)
         if self.injected and self.faults:
-            out += deed("inject-0", "inject", NODE, 12.99, 13.0)
+            out += deed("inject-0", "inject", NODE, 13.0 - self.taint_takes, 13.0)
             out.append((13.001, node_seen("MODIFIED", (SPOT,), version="rv-inject-0")))
             out += deed("heal-0", "heal", NODE, 42.98, 42.99)
             out.append((42.991, node_seen("MODIFIED", (), version="rv-heal-0")))

@@ -11,6 +11,7 @@ from harness.model import events
 from harness.model.plan import Prediction
 from harness.model.taints import Effect, Taint, Toleration
 from harness.model.verdicts import PodVerdict, Verdict
+from harness.plan.predict.settings import BUSY, Settings
 from reports.evictions import planned_otherwise, replanned
 from tests.pure.records import FOREVER, NODE, SPOT, MadePod, MadeRun, S, node_seen
 
@@ -123,6 +124,23 @@ def test_what_follows_when_another_actor_takes_the_taint_off(leaves_at: float | 
     assert row.verdict is verdict, row.reason
     assert (row.planned_s, row.predicted_s) == ((5.0, 6.0), None)
     assert planned_otherwise(row) == "5 – 6 s"
+
+
+@pytest.mark.parametrize(("takes", "verdict"), [(0.3, PodVerdict.ON_TIME), (0.01, PodVerdict.EARLY)])
+def test_a_controller_may_act_on_a_write_before_it_is_acknowledged(takes: float, verdict: PodVerdict) -> None:
+    pod = MadePod("p", (FIVE,), leaves_at=17.8)
+    (row,) = eviction_rows(MadeRun([pod], taint_takes=takes).record())
+    assert row.verdict is verdict, row.reason
+
+
+@pytest.mark.parametrize(("leaves_at", "verdict"), [(None, PodVerdict.SURVIVED), (18.1, PodVerdict.EVICTED_WRONGLY)])
+def test_who_was_bound_when_the_taint_was_gone_stays(leaves_at: float | None, verdict: PodVerdict) -> None:
+    bare = node_seen("MODIFIED", (), version="theirs")
+    pod = MadePod("p", leaves_at=leaves_at, seen_at=14.0, bound_at=15.004)
+    there = MadePod("there", (FOREVER,))
+    made = MadeRun([pod, there], extra=[(15.0, bare)], settings=Settings(latency=BUSY))
+    rows = {row.pod: row for row in eviction_rows(made.record())}
+    assert rows["default/p"].verdict is verdict, rows["default/p"].reason
 
 
 def test_what_came_as_planned_needs_no_word() -> None:

@@ -16,7 +16,7 @@ from harness.plan.predict import decision as deciding
 from harness.plan.predict.cluster import Cause, Cluster, Life, NodeState, Origin
 from harness.plan.predict.decision import Action, Decision
 from harness.plan.predict.settings import Settings
-from harness.plan.predict.throttle import REQUESTS_PER_RETRY, Throttle
+from harness.plan.predict.throttle import REQUESTS_AFTER_RESTART, REQUESTS_PER_RETRY, REQUESTS_TRAILING, Throttle
 from harness.plan.rules import RuleId
 
 
@@ -163,7 +163,10 @@ class TaintEviction:
 
     def _delete(self, life: Life, at_s: float, decision: Decision, origin: Origin, timer: Timer | None) -> None:
         """The deletion is due: from here on it cannot be taken back."""
-        rush = self._throttle.delete(at_s)
+        if origin is Origin.RESTART and timer is None:
+            rush = self._throttle.delete(at_s, requests=REQUESTS_AFTER_RESTART, trailing=REQUESTS_TRAILING)
+        else:
+            rush = self._throttle.delete(at_s)
         if PodTrait.DELETE_DENIED in life.pod.traits:
             life.denied = True
             return
