@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,11 @@ from harness.clock import Clock
 from harness.errors import ClusterError, UsageError
 from harness.lab.values import Lab
 from harness.lab.view import record_of
-from harness.plan.predict.settings import BUSY, Gate, Settings, settings_for
+from harness.plan.predict.settings import Settings
 from harness.run.ports import Components
+from harness.wiring.control_plane import deciding, flags_of, settings_of
 
 _KIND_PREFIX = "kind-"
-
-#: What a verdict allows a control plane. The predictor's own defaults are those of a quiet lab; a machine that also
-#: runs the service and the load is busier, and a control plane that takes a second is slow, not wrong.
-RUN_LATENCY = BUSY
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,8 @@ class Where:
 @dataclass(frozen=True, slots=True)
 class Place:
     """An open cluster with all that belongs to it. `load_prefix`: argv prefix that puts a program where it can reach
-    Services.
+    Services. `flags`: those of its components that decide evictions, as far as known (``COMPONENT=--name=value``).
+    `notes`: what is to be said about `settings`.
     """
 
     cluster: KubeCluster
@@ -54,6 +52,8 @@ class Place:
     kubernetes_version: str
     settings: Settings
     reach: dict[str, Any]
+    flags: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class _LabComponents:
@@ -91,14 +91,18 @@ def _only_lab() -> str:
 
 async def _open_lab(lab: Lab, where: Where, clock: Clock) -> Place:
     cluster = await connect(kubeconfig=lab.kubeconfig, context=None, name=f"lab {lab.name}", clock=clock)
+    flags = deciding(record_of(lab).flags)
+    settings, notes = settings_of(lab.kubernetes_version, flags)
     return Place(
         cluster=cluster,
         components=_LabComponents(lab),
         load_prefix=lab.namespace_prefix,
         prometheus_url=where.prometheus or lab.prometheus_url,
         kubernetes_version=lab.kubernetes_version,
-        settings=settings_of_lab(lab.kubernetes_version, record_of(lab).flags),
+        settings=settings,
         reach={"lab": lab.name},
+        flags=flags,
+        notes=notes,
     )
 
 
@@ -113,41 +117,16 @@ async def _open_context(context: str, where: Where, clock: Clock, *, for_writing
     except (ClusterError, KeyError) as error:
         await cluster.close()
         raise ClusterError(f"context {context}: {error}") from error
+    flags = await flags_of(cluster)
+    settings, notes = settings_of(version, flags)
     return Place(
         cluster=cluster,
         components=None,
         load_prefix=(),
         prometheus_url=where.prometheus,
         kubernetes_version=version,
-        settings=replace(settings_for(version), latency=RUN_LATENCY),
+        settings=settings,
         reach={"context": context, "kubeconfig": str(where.kubeconfig) if where.kubeconfig else None},
+        flags=flags,
+        notes=notes,
     )
-
-
-def settings_of_lab(version: str, flags: Sequence[str]) -> Settings:
-    """Upstream's defaults for `version`, changed by the lab's own component flags (``COMPONENT=--name=value``).
-
-    Read are kube-controller-manager's --kube-api-qps, --kube-api-burst and --feature-gates; a gate counts when that
-    component has it.
-    """
-    settings = replace(settings_for(version), latency=RUN_LATENCY)
-    for flag in flags:
-        component, _, text = flag.partition("=")
-        name, _, value = text.removeprefix("--").partition("=")
-        match component, name:
-            case "kube-controller-manager", "kube-api-qps":
-                settings = replace(settings, kcm_qps=float(value))
-            case "kube-controller-manager", "kube-api-burst":
-                settings = replace(settings, kcm_burst=int(value))
-            case "kube-controller-manager", "feature-gates":
-                settings = replace(settings, gates=_gates_on(value))
-            case "kube-apiserver", "feature-gates":
-                settings = replace(settings, api_gates=_gates_on(value))
-            case _:
-                pass
-    return settings
-
-
-def _gates_on(value: str) -> frozenset[Gate]:
-    on = {item.removesuffix("=true") for item in value.split(",") if item.endswith("=true")}
-    return frozenset(gate for gate in Gate if gate.value in on)

@@ -19,12 +19,13 @@ from harness.model.taints import Taint
 from harness.plan.consequences import Change, Condition, Demand, PolicyPlan, by_change, judge, paint
 from harness.plan.consequences.departures import world_node
 from harness.plan.consequences.diff import PlanDiff, check_plan, compare
-from harness.plan.predict.settings import Settings, settings_for
+from harness.plan.predict.settings import Settings
 from harness.plan.targets import choose_targets
 from harness.run.snapshot import Builder, Header, Reading, WorldWriter, pages, read_world
 from harness.run.snapshot.worldfile import VERSION as WORLD_VERSION
 from harness.spec.labels import selector
 from harness.spec.problems import BadValue
+from harness.wiring.control_plane import settings_of
 from harness.wiring.place import Where, open_place
 
 
@@ -69,7 +70,7 @@ async def see(where: Where, world: Path | None, *, clock: Clock) -> Seen:
         if where.lab is not None or where.context is not None:
             raise UsageError("--world is a world already: leave --lab and --context out")
         inventory = read_world(world)
-        settings, notes = _settings_of(inventory.kubernetes_version)
+        settings, notes = settings_of(inventory.kubernetes_version or f"1.{Settings().minor}", inventory.flags)
         return Seen(inventory, settings, world.name, notes)
     async with open_place(where, clock=clock, for_writing=False) as place:
         builder, reading = Builder(), Reading()
@@ -81,17 +82,7 @@ async def see(where: Where, world: Path | None, *, clock: Clock) -> Seen:
             )
         except ValueError as error:
             raise ClusterError(f"{place.cluster.name} has an object that plans cannot read: {error}") from error
-        return Seen(inventory, place.settings, place.cluster.name)
-
-
-def _settings_of(version: str) -> tuple[Settings, tuple[str, ...]]:
-    """Upstream's defaults for the version; those of the default version, with a note, for one that is not modelled."""
-    if not version:
-        return Settings(), ()
-    try:
-        return settings_for(version), ()
-    except UsageError as error:
-        return Settings(), (f"timing as of Kubernetes 1.{Settings().minor}: {error}",)
+        return Seen(inventory, place.settings, place.cluster.name, place.notes)
 
 
 async def save_snapshot(where: Where, stream: IO[bytes], *, packed: bool, clock: Clock) -> Header:
@@ -107,6 +98,7 @@ async def save_snapshot(where: Where, stream: IO[bytes], *, packed: bool, clock:
             taken=taken,
             cluster=place.cluster.name,
             missing={subject.value: why for subject, why in reading.missing.items()},
+            flags=list(place.flags),
         )
         writer.close(header)
         return header

@@ -33,7 +33,8 @@ from harness.plan.steps import describe, make_steps
 from harness.plan.targets import choose_targets
 from harness.run.snapshot.manifests import new_pods, with_objects
 from harness.spec import read_experiment
-from harness.wiring.place import Where, settings_of_lab
+from harness.wiring.control_plane import settings_of
+from harness.wiring.place import Where
 from harness.wiring.planning import Seen, see
 
 
@@ -118,7 +119,8 @@ def world_of_lab(experiment: Experiment) -> Seen:
             raise UsageError(f"{experiment.source}: lab.topology {path}: {error.strerror}") from error
     version = wish.kubernetes or f"1.{Settings().minor}"
     inventory = Inventory(nodes=_nodes_of(topology), pods=(), kubernetes_version=f"v{version.removeprefix('v')}")
-    return Seen(inventory, settings_of_lab(version, wish.flags), "the lab that a run would start")
+    settings, notes = settings_of(version, wish.flags)
+    return Seen(inventory, settings, "the lab that a run would start", notes)
 
 
 def _nodes_of(topology: Topology) -> tuple[NodeRecord, ...]:

@@ -175,6 +175,8 @@ def _load(experiment: Experiment, place: Place, folder: RunFolder, clock: Clock)
 def _announce(experiment: Experiment, place: Place, targets: tuple[str, ...], progress: Progress) -> None:
     """Say what is about to be touched."""
     progress.say(f"{experiment.name} on {place.cluster.name} (Kubernetes {place.kubernetes_version})")
+    for note in place.notes:
+        progress.say(f"note: {note}")
     for fault in experiment.faults:
         progress.say(f"will put {describe(fault)}" + (f" on {', '.join(targets)}" if targets else ""))
 

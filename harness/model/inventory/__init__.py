@@ -99,6 +99,7 @@ class Subject(StrEnum):
 @dataclass(frozen=True, slots=True, repr=False)
 class Inventory:
     """A cluster at one moment. `namespaces`: labels by name. `kubernetes_version`: gitVersion, "" when unknown.
+    `flags`: of the control plane's components (``COMPONENT=--name=value``) that decide evictions, as far as known.
     `taken`: RFC 3339, None when unknown. `missing`: what could not be read, and why.
     """
 
@@ -117,6 +118,7 @@ class Inventory:
     priority_classes: tuple[PriorityClass, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
     kubernetes_version: str = ""
+    flags: tuple[str, ...] = ()
     taken: str | None = None
     missing: Mapping[Subject, str] = field(default_factory=dict)
 

@@ -11,6 +11,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,13 +36,16 @@ _KINDS: Mapping[str, type[Any]] = {kind.__struct_config__.tag: kind for kind in 
 
 
 class Header(Struct, omit_defaults=True):
-    """What `WorldWriter` adds. `missing`: why, by resource. `taken`: RFC 3339."""
+    """What `WorldWriter` adds. `missing`: why, by resource. `taken`: RFC 3339. `flags`: of the control plane, as far as
+    known, ``COMPONENT=--name=value``.
+    """
 
     version: int = 0
     kubernetes: str = ""
     taken: str | None = None
     cluster: str = ""
     missing: dict[str, str] | None = None
+    flags: list[str] | None = None
 
 
 class _Frame(Struct):
@@ -98,6 +102,8 @@ def _read(path: Path, chunks: Iterator[bytes]) -> Inventory:
     inventory = builder.build(
         kubernetes_version=header.kubernetes if header else "", taken=header.taken if header else None, missing=missing
     )
+    if header is not None:
+        inventory = replace(inventory, flags=tuple(header.flags or ()))
     if not inventory.nodes:
         raise UsageError(f"{path}: no Node in it: kubectl get nodes,pods -A -o json prints what is needed")
     return inventory
