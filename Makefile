@@ -27,7 +27,7 @@ demo: setup
 	$(BIN)/taintlab run experiments/01-noexecute-evicts.yaml
 
 test: lint
-	$(BIN)/python -m pytest -n 2 tests/pure tests/contract tests/golden
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/pure tests/contract tests/golden
 	$(BIN)/python -m pytest tests/lab tests/plugin --ignore tests/lab/test_scheduler_agreement.py
 
 lint: setup

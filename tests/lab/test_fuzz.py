@@ -13,7 +13,7 @@ from harness.run.replay import Replayed
 from tests.fuzz import differential
 from tests.mutants import MUTANTS, Mutant
 
-SCRIPTS, SEED = 60, 20
+SCRIPTS, SEED = 45, 20
 NOTICED = {"the last match", "always replaced", "never cancelled", "the longest", "a second more", "a second's grace"}
 """Mutants of the predictor that so small a batch must notice."""
 

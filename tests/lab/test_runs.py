@@ -55,32 +55,8 @@ def test_a_taint_evicts_on_time_and_everything_is_as_before(lab: labs.Lab, tmp_p
     assert {name: node_state(lab, name) for name in spot_nodes(lab)} == before
     assert taintlab("status", "--lab", lab.name, "--json").json == {"leftovers": []}
     assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
-
-
-def test_judging_again_needs_no_cluster_and_says_the_same(lab: labs.Lab, tmp_path: Path) -> None:
-    _, first = run(web("again", load=False, expect={"evictions": "as-predicted"}), tmp_path, "--lab", lab.name)
-    ended = taintlab("check", tmp_path / "run", "--json")
-    assert ended.code == first["exit_code"]
-    assert ended.json == first
-
-
-def test_tolerations_decide_who_stays_and_when_others_leave(lab: labs.Lab, tmp_path: Path) -> None:
-    toleration = {"key": "taintlab.test/spot", "operator": "Exists", "effect": "NoExecute"}
-    objects = [
-        deployment("none", replicas=2, tolerations=[], pool="spot"),
-        deployment("three", replicas=2, tolerations=[{**toleration, "tolerationSeconds": 3}], pool="spot"),
-        deployment("longer", replicas=2, tolerations=[{**toleration, "tolerationSeconds": 60}], pool="spot"),
-        deployment("ever", replicas=2, tolerations=[toleration], pool="spot"),
-    ]
-    made = Made("tolerates", objects, load=False, expect={"evictions": "as-predicted"})
-    ended, result = run(made, tmp_path, "--lab", lab.name)
-    assert (ended.code, result["verdict"]) == (0, "PASS"), ended.out
-    words: dict[str, set[str]] = {}
-    for row in result["evictions"]:
-        words.setdefault(row["pod"].split("/")[1].split("-")[0], set()).add(row["verdict"])
-    # Replacements of `three` may come back to the tainted node, and outlive the fault there.
-    assert {"on time"} <= words.pop("three") <= {"on time", "survived"}
-    assert words == {"none": {"on time"}, "longer": {"survived"}, "ever": {"survived"}}
+    again = taintlab("check", tmp_path / "run", "--json")  # needs no cluster, and says the same
+    assert (again.code, again.json) == (0, result)
 
 
 def test_without_the_eviction_controller_pods_survive_wrongly(tmp_path: Path) -> None:
