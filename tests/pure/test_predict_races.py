@@ -20,6 +20,7 @@ from harness.model.scenario import (
 )
 from harness.model.taints import Effect, Operator, Taint, Toleration
 from harness.plan.predict import Settings, predict
+from harness.plan.predict.chances import courses
 from harness.plan.predict.settings import BUSY
 from harness.plan.rules import RuleId
 
@@ -198,6 +199,21 @@ def test_writes_apart_are_seen_apart_even_by_a_busy_one() -> None:
     of = scenario(SetTaints(1.0, "a", ()), SetTaints(1.02, "a", (SPOT,)))
     (each,) = predict(of, replace(Settings(), latency=BUSY)).predictions
     assert each.earliest_s == pytest.approx(3.02)
+
+
+@pytest.mark.parametrize(
+    ("writes", "number"),
+    [
+        pytest.param([SetTaints(0.0, name, (SPOT,)) for name in "abc"], 1, id="nodes for themselves"),
+        pytest.param([SetTaints(0.0, "a", (SPOT,)), SetTaints(0.0, "a", ())], 4, id="one node twice"),
+        pytest.param([SetTaints(0.0, "a", (SPOT,)), CreatePod(0.0, ScenarioPod("q", "a"))], 4, id="node and pod"),
+        pytest.param([CreatePod(0.0, ScenarioPod("q", "a"))], 1, id="a pod alone"),
+    ],
+)
+def test_the_order_of_writes_is_varied_where_it_can_matter(writes: list[Write], number: int) -> None:
+    """1,500 nodes tainted at once are one course, not four."""
+    nodes = tuple(ScenarioNode(name) for name in "abc")
+    assert len(courses(Scenario(nodes, (), tuple(writes), 5.0), replace(Settings(), latency=BUSY))) == number
 
 
 TRAITS = {

@@ -62,7 +62,8 @@ class Chance:
 def courses(scenario: Scenario, settings: Settings) -> tuple[Chance, ...]:
     """Every course to try; exactly one for a scenario without restarts, lost nodes and the like."""
     leads = (0.0, settings.latency.setup_s) if _tainted_at_start(scenario) else (0.0,)
-    sights = tuple(Sight) if any(len(group) > 1 for group in groups(scenario, settings)) else (Sight.AS_WRITTEN,)
+    meet = any(_meet([scenario.writes[index] for index in group]) for group in groups(scenario, settings))
+    sights = tuple(Sight) if meet else (Sight.AS_WRITTEN,)
     restarts = tuple(write for write in scenario.writes if isinstance(write, Restart))
     for fine in (True, False):
         delays = [_delays(restart, scenario, settings, fine=fine) for restart in restarts]
@@ -93,6 +94,12 @@ def groups(scenario: Scenario, settings: Settings) -> tuple[tuple[int, ...], ...
         else:
             found.append([index])
     return tuple(tuple(group) for group in found)
+
+
+def _meet(writes: list[Write]) -> bool:
+    """Whether the order in which these are seen may matter: not for the taints of as many nodes."""
+    nodes = {write.node for write in writes if isinstance(write, SetTaints)}
+    return len(writes) > 1 and len(nodes) < len(writes)
 
 
 def _tainted_at_start(scenario: Scenario) -> bool:
