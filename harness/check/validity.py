@@ -21,6 +21,9 @@ _LATENESS_SHARE_MISSED = 0.05
 _LATENESS_SHARE_MET = 0.5
 
 
+_ENDED = "run-ended"
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """One condition of a sound measurement; `measured` and `limit` are for people."""
@@ -49,15 +52,18 @@ def judge_validity(found: Sequence[Gate]) -> CheckResult:
     first = broken[0]
     more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
     reason = f"{first.id}: {first.measured}; it must be {first.limit}{more}"
+    if first.id == _ENDED:
+        reason = first.measured  # all else that is broken follows from that
     return CheckResult("validity", Verdict.INVALID, reason, len(found), "mend what is named and run again")
 
 
 def _completed(record: RunRecord) -> Gate:
     ended = record.ended
     if ended is None:
-        return Gate("run-ended", False, "the run was killed before it ended", "ended by itself")
+        return Gate(_ENDED, False, "the run was killed before it ended", "ended by itself")
     ok = ended.state in ("completed", "aborted")
-    return Gate("run-ended", ok, f"{ended.state} {ended.message}".strip(), "ended by itself")
+    verb = "was interrupted" if ended.state == "interrupted" else ended.state
+    return Gate(_ENDED, ok, f"the run {verb}: {ended.message}".removesuffix(": "), "ended by itself")
 
 
 def _recorded(record: RunRecord) -> Gate:

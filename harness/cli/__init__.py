@@ -6,6 +6,8 @@ import argparse
 import importlib
 import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Sequence
 
 from harness import __version__
@@ -48,7 +50,7 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; the process exit code. Errors meant for people are printed as one message, without a traceback."""
+    """Run one verb; the process exit code. Errors are printed as one message, without a traceback."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     verb = next((word for word in arguments if not word.startswith("-")), None)
     try:
@@ -63,3 +65,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output went away; what is left to print has nobody to go to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.PASS)
+    except Exception as error:
+        return int(_defect(error))
+
+
+def _defect(error: Exception) -> ExitCode:
+    """What nobody foresaw: one message, the traceback in a file, and an exit code that is no verdict."""
+    details = traceback.format_exc()
+    with tempfile.NamedTemporaryFile("w", prefix="taintlab-defect-", suffix=".txt", delete=False) as file:
+        file.write(details)
+    words = " ".join(str(error).split()) or "no message"
+    print(
+        f"taintlab: a defect of taintlab itself ({type(error).__name__}: {words}): please report it with {file.name}; "
+        "`taintlab recover` takes off what may be left on a cluster",
+        file=sys.stderr,
+    )
+    return ExitCode.INCONCLUSIVE

@@ -104,14 +104,16 @@ def deeds(history: History) -> list[Deed]:
 
 
 def phase_windows(history: History) -> dict[PhaseName, Window]:
-    """The phases that began. One that was cut short ends with the next phase, or with the last entry."""
+    """The phases that began; none when the run ended before. One that was cut short ends with the next phase, or with
+    the last entry.
+    """
     begun: list[tuple[PhaseName, int]] = [
         (PhaseName(deed.subject), deed.invoked_ns) for deed in deeds(history) if deed.action == Action.PHASE
     ]
     stop = next((d.invoked_ns for d in deeds(history) if d.action == Action.STOP_LOAD), None)
     last = stop if stop is not None else (history.entries[-1].t_ns if history.entries else 0)
-    ends = [start for _, start in begun[1:]] + [last]
-    return {name: Window(start, max(start, end)) for (name, start), end in zip(begun, ends, strict=True)}
+    ends = [*(start for _, start in begun[1:]), last]
+    return {name: Window(start, max(start, end)) for (name, start), end in zip(begun, ends, strict=False)}
 
 
 def first_injection(history: History) -> Deed | None:

@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness.check.judge import judge
 from harness.check.recovery import judge_recovery
+from harness.check.result import result_json
 from harness.check.validity import gates
 from harness.errors import ExitCode
 from harness.model import events
 from harness.model.experiment import Expect, Manifest, MetricExpectation, PhaseName, RecoveryExpectation, Slo, SloKind
 from harness.model.verdicts import Verdict
 from tests.pure.records import MadePod, MadeRun, steady
+
+WHOLE = MadeRun([MadePod("p", leaves_at=13.1)], requests=steady(1, 63)).record()
+
+
+@pytest.mark.parametrize("entries", range(1, len(WHOLE.history.entries)))
+def test_a_history_that_breaks_off_anywhere_is_judged(entries: int) -> None:
+    history = replace(WHOLE.history, entries=WHOLE.history.entries[:entries])
+    record = replace(WHOLE, history=history, rows=None, traffic=None)
+    judgement = judge(record)
+    assert judgement.verdict is Verdict.INVALID
+    assert not [check.reason for check in judgement.checks if "judge itself" in check.reason]
+    result = result_json(record, judgement, versions={})
+    assert result["verdict"] == "INVALID"
+
+
+def test_a_run_that_failed_before_its_first_phase_says_why() -> None:
+    until = next(i for i, entry in enumerate(WHOLE.history.entries) if isinstance(entry.fact, events.StepInvoked))
+    ended = replace(WHOLE.history.entries[-1], fact=events.RunEnded("failed", "the workload is not Ready after 120 s"))
+    history = replace(WHOLE.history, entries=(*WHOLE.history.entries[:until], ended))
+    judgement = judge(replace(WHOLE, history=history, rows=None, traffic=None))
+    (validity,) = [check for check in judgement.checks if check.id == "validity"]
+    assert (judgement.verdict, judgement.exit_code) == (Verdict.INVALID, ExitCode.INCONCLUSIVE)
+    assert validity.reason == "the run failed: the workload is not Ready after 120 s"
+
 
 SUCCESS = Slo("success", (PhaseName.FAULT,), SloKind.SUCCESS, 0.99)
 RECOVERY = Expect(recovery=RecoveryExpectation(5.0))
