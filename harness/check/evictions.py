@@ -36,10 +36,11 @@ def eviction_rows(record: RunRecord) -> list[EvictionRow]:
     zero_ns = injection.ended_ns
     stories = record.stories
     planned = {prediction.uid: prediction for prediction in record.plan.predictions}
+    early_s = _early_allowance_s(record)
     rows = []
     for prediction in _forecast(record):
         story = stories.get(prediction.uid)
-        verdict, reason = _judge(record, prediction, story, zero_ns)
+        verdict, reason = _judge(record, prediction, story, zero_ns, early_s)
         row = _row(prediction, story, verdict, reason, zero_ns)
         rows.append(_with_plan(row, planned.get(prediction.uid)))
     return _with_replacements(rows, list(stories.values()), zero_ns, record.horizon_ns)
@@ -87,7 +88,9 @@ def _as_predicted(left: int, stayed: int) -> str:
     return f"{pods(left)} left on time and {pods(stayed)} stayed, as predicted"
 
 
-def _judge(record: RunRecord, prediction: Prediction, story: PodStory | None, zero_ns: int) -> tuple[PodVerdict, str]:
+def _judge(
+    record: RunRecord, prediction: Prediction, story: PodStory | None, zero_ns: int, early_s: float
+) -> tuple[PodVerdict, str]:
     if story is None:
         return PodVerdict.UNKNOWN, "was never seen by the watch"
     horizon_s = (record.horizon_ns - zero_ns) / 1e9
@@ -103,7 +106,7 @@ def _judge(record: RunRecord, prediction: Prediction, story: PodStory | None, ze
         ):
             return PodVerdict.UNKNOWN, f"was deleted by somebody else ({story.disruption_reason or 'no reason given'})"
         return PodVerdict.EVICTED_WRONGLY, f"left at {observed_s:.2f} s but must stay: {prediction.because}"
-    return _judge_evicted(record, prediction, story, observed_s, horizon_s, zero_ns)
+    return _judge_evicted(record, prediction, story, observed_s, horizon_s, zero_ns, early_s)
 
 
 def _judge_evicted(
@@ -113,6 +116,7 @@ def _judge_evicted(
     observed_s: float | None,
     horizon_s: float,
     zero_ns: int,
+    early_s: float,
 ) -> tuple[PodVerdict, str]:
     assert prediction.earliest_s is not None
     assert prediction.latest_s is not None
@@ -125,10 +129,10 @@ def _judge_evicted(
     blind = _blind(record, story)
     if blind is not None:
         since_s = (blind.start_ns - zero_ns) / 1e9
-        if since_s < earliest_s - _early_allowance_s(record) or observed_s > latest_s:
+        if since_s < earliest_s - early_s or observed_s > latest_s:
             return PodVerdict.UNKNOWN, f"left between {since_s:.2f} and {observed_s:.2f} s while the watch was blind"
         return PodVerdict.ON_TIME, f"left between {since_s:.2f} and {observed_s:.2f} s (the watch was blind); {must}"
-    if observed_s < earliest_s - _early_allowance_s(record):
+    if observed_s < earliest_s - early_s:
         if story.disruption_reason != TAINT_MANAGER and story.owner_kind != "DaemonSet":
             by = story.disruption_reason or "no reason given"
             return PodVerdict.UNKNOWN, f"was deleted at {observed_s:.2f} s by somebody else ({by}); it {must}"

@@ -17,7 +17,7 @@ from harness.errors import ExitCode, UsageError
 from harness.lab.topology import parse_taint
 from harness.model.scenario import ConditionStatus, ConditionType
 from harness.model.taints import Taint
-from harness.plan.consequences import Condition, Demand
+from harness.plan.consequences import Change, Condition, Demand
 from harness.plan.consequences.encode import to_json
 from harness.wiring.planning import Asked, no_cycle_collector, plan_policy, read_plans, see
 from reports.plan_text import print_diff, print_plan
@@ -107,8 +107,8 @@ def _asked(options: argparse.Namespace) -> Asked:
     nodes = sorted({name for name in named if name})
     if len(nodes) > 1:
         raise UsageError(f"the nodes are named twice, as {' and as '.join(nodes)}: name them once, with --nodes")
-    return Asked(
-        nodes=nodes[0] if nodes else "",
+    change = Change(
+        (),
         taints=tuple(map(_taint, options.taint)),
         cordon=flags["cordon"] is not None,
         drain=flags["drain"] is not None,
@@ -116,6 +116,7 @@ def _asked(options: argparse.Namespace) -> Asked:
         conditions=tuple(map(_condition, options.condition)),
         window_s=options.window,
     )
+    return Asked(nodes[0] if nodes else "", change)
 
 
 def _taint(text: str) -> Taint:

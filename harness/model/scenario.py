@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 
 from harness.model.taints import Taint, Toleration
 
@@ -49,6 +50,20 @@ class PodTrait(StrEnum):
     TERMINATING = "terminating"
     FINISHED = "finished"
     DELETE_DENIED = "delete-denied"
+
+
+@cache
+def traits_of(
+    *, daemon_set: bool, mirror: bool = False, terminating: bool = False, finished: bool = False
+) -> frozenset[PodTrait]:
+    """The traits of a pod as a cluster shows it; `daemon_set`: its controller is one."""
+    shown = {
+        PodTrait.DAEMONSET: daemon_set,
+        PodTrait.MIRROR: mirror,
+        PodTrait.TERMINATING: terminating,
+        PodTrait.FINISHED: finished,
+    }
+    return frozenset(trait for trait, is_so in shown.items() if is_so)
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,3 +119,10 @@ def taints_from_api(objs: Sequence[Mapping[str, Any]] | None) -> tuple[Taint, ..
 def tolerations_from_api(objs: Sequence[Mapping[str, Any]] | None) -> tuple[Toleration, ...]:
     """pod.spec.tolerations (or None) in order."""
     return tuple(toleration_from_api(obj) for obj in objs or ())
+
+
+def with_taints(taints: Sequence[Taint], more: Sequence[Taint]) -> tuple[Taint, ...]:
+    """`taints` with `more`: one of the same key and effect is replaced where it stands."""
+    out = {taint.identity: taint for taint in taints}
+    out.update({taint.identity: taint for taint in more})
+    return tuple(out.values())

@@ -20,7 +20,6 @@ from harness.model.scenario import (
     Component,
     CreatePod,
     DeletePod,
-    PodTrait,
     Restart,
     Scenario,
     ScenarioNode,
@@ -28,8 +27,9 @@ from harness.model.scenario import (
     SetTaints,
     SetTolerations,
     Write,
+    traits_of,
 )
-from harness.model.taints import Taint, Toleration, taints_from_api, tolerations_from_api
+from harness.model.taints import Taint, Toleration, taints_from_api, tolerations_from_api, with_taints
 from harness.model.world import Node, Pod, World
 from harness.plan.predict import predict
 from harness.plan.predict.settings import Settings
@@ -54,17 +54,17 @@ def forecast_planned(
 
 
 def _planned_writes(steps: Sequence[Step], world: World, zero_s: float) -> Iterator[Write]:
-    taints = {node.name: list(node.taints) for node in world.nodes}
+    taints = {node.name: node.taints for node in world.nodes}
     for step in steps:
         at_s = (step.at_s or 0.0) - zero_s
         match step.action, step.fault:
             case Action.INJECT, TaintFault(taint=taint):
-                taints[step.subject] = _with(taints[step.subject], taint)
-                yield SetTaints(at_s, step.subject, tuple(taints[step.subject]))
+                taints[step.subject] = with_taints(taints[step.subject], [taint])
+                yield SetTaints(at_s, step.subject, taints[step.subject])
             case Action.HEAL, TaintFault(taint=taint):
                 original = next(node for node in world.nodes if node.name == step.subject)
                 taints[step.subject] = _without(taints[step.subject], taint, original)
-                yield SetTaints(at_s, step.subject, tuple(taints[step.subject]))
+                yield SetTaints(at_s, step.subject, taints[step.subject])
             case Action.INJECT, TolerationsFault(selector=selector, tolerations=tolerations):
                 for pod in world.pods:
                     if all(term.matches(pod.labels) for term in selector):
@@ -75,30 +75,21 @@ def _planned_writes(steps: Sequence[Step], world: World, zero_s: float) -> Itera
                 pass  # a cordon evicts nobody; restarts of other components do not touch timers
 
 
-def _with(taints: list[Taint], taint: Taint) -> list[Taint]:
-    if any(there.identity == taint.identity for there in taints):
-        return [taint if there.identity == taint.identity else there for there in taints]
-    return [*taints, taint]
-
-
-def _without(taints: list[Taint], taint: Taint, original: Node) -> list[Taint]:
+def _without(taints: tuple[Taint, ...], taint: Taint, original: Node) -> tuple[Taint, ...]:
     before = next((there for there in original.taints if there.identity == taint.identity), None)
     if before is not None:
-        return [before if there.identity == taint.identity else there for there in taints]
-    return [there for there in taints if there.identity != taint.identity]
+        return with_taints(taints, [before])
+    return tuple(there for there in taints if there.identity != taint.identity)
 
 
 def _scenario_pod(pod: Pod) -> ScenarioPod:
-    traits = set()
-    if pod.owner is not None and pod.owner.kind == "DaemonSet":
-        traits.add(PodTrait.DAEMONSET)
-    if pod.is_mirror:
-        traits.add(PodTrait.MIRROR)
-    if pod.deletion_timestamp:
-        traits.add(PodTrait.TERMINATING)
-    if pod.phase in ("Succeeded", "Failed"):
-        traits.add(PodTrait.FINISHED)
-    return ScenarioPod(pod.key, pod.node, pod.tolerations, float(pod.grace_s), frozenset(traits), pod.uid)
+    traits = traits_of(
+        daemon_set=pod.owner is not None and pod.owner.kind == "DaemonSet",
+        mirror=pod.is_mirror,
+        terminating=bool(pod.deletion_timestamp),
+        finished=pod.phase in ("Succeeded", "Failed"),
+    )
+    return ScenarioPod(pod.key, pod.node, pod.tolerations, float(pod.grace_s), traits, pod.uid)
 
 
 def _predictions(scenario: Scenario, settings: Settings) -> tuple[Prediction, ...]:
@@ -210,25 +201,27 @@ class _Replay:
         if seen.change in ("DELETED", "VANISHED"):
             self._present.pop(seen.uid, None)
         elif seen.node in self._targets:
-            pod = _pod_of(seen, key, tolerations)
-            traits = pod.traits | ({PodTrait.TERMINATING} if ended else set())
-            self._present[seen.uid] = ScenarioPod(key, pod.node, tolerations, pod.grace_s, frozenset(traits), seen.uid)
+            self._present[seen.uid] = _pod_of(seen, key, tolerations, terminating=ended)
 
     def scenario(self, until_s: float, together_s: float) -> Scenario:
         """Everything seen, in time order. A pod that was seen Pending was bound because the scheduler saw the node's
         taints as they then were: it is not one of the writes that may be seen together with theirs.
         """
-        taintings = [write for write in self._writes if isinstance(write, SetTaints)]
-        for bound in self._bound:
-            near_s = (write.at_s for write in taintings if write.at_s < bound.at_s + together_s)
-            self._writes.append(
-                replace(bound, at_s=max((bound.at_s, *(at_s + together_s + _EDGE_S for at_s in near_s))))
-            )
+        taints_s = [write.at_s for write in self._writes if isinstance(write, SetTaints)]
+        bound = (_after_taints(write, taints_s, together_s) for write in self._bound)
         nodes = tuple(ScenarioNode(name, {}, taints) for name, taints in self._nodes.items())
-        writes = tuple(sorted(self._writes, key=lambda write: write.at_s))
+        writes = tuple(sorted((*self._writes, *bound), key=lambda write: write.at_s))
         return Scenario(nodes, tuple(self._present.values()), writes, max(0.0, until_s))
 
 
-def _pod_of(seen: events.PodSeen, key: str, tolerations: tuple[Toleration, ...]) -> ScenarioPod:
-    traits = frozenset({PodTrait.DAEMONSET} if seen.owner_kind == "DaemonSet" else set())
+def _after_taints(bound: CreatePod, taints_s: Sequence[float], together_s: float) -> CreatePod:
+    """Just outside the group of the taint writes (at `taints_s`) near it."""
+    near_s = (at_s + together_s + _EDGE_S for at_s in taints_s if at_s < bound.at_s + together_s)
+    return replace(bound, at_s=max((bound.at_s, *near_s)))
+
+
+def _pod_of(
+    seen: events.PodSeen, key: str, tolerations: tuple[Toleration, ...], *, terminating: bool = False
+) -> ScenarioPod:
+    traits = traits_of(daemon_set=seen.owner_kind == "DaemonSet", terminating=terminating)
     return ScenarioPod(key, seen.node, tolerations, 30.0, traits, seen.uid)

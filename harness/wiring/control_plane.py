@@ -59,8 +59,7 @@ def settings_of(version: str, flags: Sequence[str]) -> tuple[Settings, tuple[str
         settings = Settings()
         notes.append(f"timing as of Kubernetes 1.{settings.minor}: {error}")
     for flag in flags:
-        component, name = _key(flag)
-        value = flag.split("=", 2)[2] if flag.count("=") > 1 else ""
+        component, name, value = _parted(flag)
         reader = _READERS.get((component, name))
         if reader is None:
             continue
@@ -90,13 +89,14 @@ async def flags_of(cluster: Cluster) -> tuple[str, ...]:
 
 def deciding(flags: Iterable[str]) -> tuple[str, ...]:
     """Those of `flags` that decide evictions, each once."""
-    return tuple(dict.fromkeys(flag for flag in flags if _key(flag) in _READERS))
+    return tuple(dict.fromkeys(flag for flag in flags if _parted(flag)[:2] in _READERS))
 
 
-def _key(flag: str) -> tuple[str, str]:
-    """Component and name of ``COMPONENT=--name=value``."""
+def _parted(flag: str) -> tuple[str, str, str]:
+    """Component, name and value of ``COMPONENT=--name=value``."""
     component, _, text = flag.partition("=")
-    return component, text.removeprefix("--").partition("=")[0]
+    name, _, value = text.removeprefix("--").partition("=")
+    return component, name, value
 
 
 def _flags(pod: Mapping[str, Any]) -> Iterator[str]:

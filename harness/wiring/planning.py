@@ -15,8 +15,7 @@ from harness.clock import Clock
 from harness.errors import ClusterError, UsageError
 from harness.model.experiment import Target
 from harness.model.inventory import Inventory, NodeRecord
-from harness.model.taints import Taint
-from harness.plan.consequences import Change, Condition, Demand, PolicyPlan, by_change, judge, paint
+from harness.plan.consequences import Change, Demand, PolicyPlan, by_change, judge, paint
 from harness.plan.consequences.departures import world_node
 from harness.plan.consequences.diff import PlanDiff, check_plan, compare
 from harness.plan.predict.settings import Settings
@@ -28,18 +27,17 @@ from harness.spec.problems import BadValue
 from harness.wiring.control_plane import settings_of
 from harness.wiring.place import Where, open_place
 
+_NOTHING = Change(())
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A policy from the command line. `nodes`: a label selector, or node names with commas; "" with a single node."""
+    """A policy from the command line. `nodes`: a label selector, or node names with commas; "" with a single node.
+    `change`: what is done to them, its targets yet to be found.
+    """
 
     nodes: str = ""
-    taints: tuple[Taint, ...] = ()
-    cordon: bool = False
-    drain: bool = False
-    lose: bool = False
-    conditions: tuple[Condition, ...] = ()
-    window_s: float | None = None
+    change: Change = _NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +108,7 @@ async def save_snapshot(where: Where, stream: IO[bytes], *, packed: bool, clock:
 def plan_policy(seen: Seen, asked: Asked, demands: Sequence[Demand]) -> PolicyPlan:
     """What a policy from the command line would do. UsageError when it names no node, or nothing to do."""
     targets = _targets(asked.nodes, seen.inventory.nodes)
-    change = Change(
-        targets=targets,
-        taints=asked.taints,
-        cordon=asked.cordon,
-        drain=asked.drain,
-        lose=asked.lose,
-        conditions=asked.conditions,
-        window_s=asked.window_s,
-    )
+    change = replace(asked.change, targets=targets)
     if not change.words:
         raise UsageError(
             "say what is to be done: --taint key=value:NoExecute, --cordon, --drain, --lose-node, --condition"

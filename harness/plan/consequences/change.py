@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from harness.model.inventory import NodeRecord
 from harness.model.scenario import ConditionStatus, ConditionType
-from harness.model.taints import Effect, Taint
+from harness.model.taints import Effect, Taint, with_taints
 
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 NOT_READY = "node.kubernetes.io/not-ready"
@@ -77,13 +77,6 @@ class Change:
         for condition in self.conditions:
             out += condition.taints
         return tuple(out)
-
-
-def with_taints(taints: Sequence[Taint], more: Sequence[Taint]) -> tuple[Taint, ...]:
-    """`taints` with `more`: one of the same key and effect is replaced where it stands."""
-    out = {taint.identity: taint for taint in taints}
-    out.update({taint.identity: taint for taint in more})
-    return tuple(out.values())
 
 
 def nodes_after(nodes: Sequence[NodeRecord], change: Change) -> tuple[NodeRecord, ...]:

@@ -10,7 +10,6 @@ from enum import StrEnum
 from harness.model.inventory import Inventory, NodeRecord, PodRecord
 from harness.model.plan import Prediction
 from harness.model.scenario import (
-    PodTrait,
     Scenario,
     ScenarioNode,
     ScenarioPod,
@@ -18,12 +17,15 @@ from harness.model.scenario import (
     SetTaints,
     StopHeartbeat,
     Write,
+    traits_of,
 )
+from harness.model.taints import with_taints
 from harness.model.world import Node, Owner, Pod
-from harness.plan.consequences.change import Change, with_taints
+from harness.plan.consequences.change import Change
 from harness.plan.predict import predict
 from harness.plan.predict.chances import concerns_node_lifecycle
 from harness.plan.predict.settings import Settings
+from harness.plan.predict.throttle import REQUESTS_PER_DELETION
 
 EVICTED, SURVIVES, DELETED, UNSURE = "evicted", "survives", "deleted", "unsure"
 """Outcomes of a prediction (the words of the write-script format)."""
@@ -116,27 +118,20 @@ def _look_ahead(pods: Sequence[PodRecord], change: Change, settings: Settings) -
     finite = {t.seconds for template in {p.template for p in pods} for t in template.tolerations if t.seconds}
     tolerated_s = max((seconds for seconds in finite if seconds < _LONGEST_LOOK_S), default=0)
     taints_s = settings.nodes.grace_s + len(change.targets) / settings.nodes.rate_per_s
-    throttle_s = 3 * len(pods) / settings.kcm_qps
+    throttle_s = REQUESTS_PER_DELETION * len(pods) / settings.kcm_qps
     return min(taints_s + tolerated_s + throttle_s + _SLACK_S, _LONGEST_LOOK_S)
 
 
 def scenario_pod(pod: PodRecord) -> ScenarioPod:
     """`pod` as the predictor wants it."""
     template = pod.template
-    traits = set()
-    if template.owner is not None and template.owner.kind == "DaemonSet":
-        traits.add(PodTrait.DAEMONSET)
-    if template.is_mirror:
-        traits.add(PodTrait.MIRROR)
-    if pod.deleting:
-        traits.add(PodTrait.TERMINATING)
-    if pod.finished:
-        traits.add(PodTrait.FINISHED)
-    known = frozenset(traits) if traits else _PLAIN
-    return ScenarioPod(pod.key, pod.node, template.tolerations, float(template.grace_s), known, pod.uid)
-
-
-_PLAIN: frozenset[PodTrait] = frozenset()
+    traits = traits_of(
+        daemon_set=template.owner is not None and template.owner.kind == "DaemonSet",
+        mirror=template.is_mirror,
+        terminating=pod.deleting,
+        finished=pod.finished,
+    )
+    return ScenarioPod(pod.key, pod.node, template.tolerations, float(template.grace_s), traits, pod.uid)
 
 
 def world_pod(pod: PodRecord) -> Pod:
