@@ -120,6 +120,18 @@ class NotFound(Refused):
     """404: no such object."""
 
 
+class TryLater(Refused):
+    """Not now: 429, or a 401 that fresh credentials did not cure. The write did not happen and may be tried again.
+
+    `retry_after_s`: what the server asked for (Retry-After), None when it did not say.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, reason: str = "", retry_after_s: float | None = None) -> None:
+        """As ClusterError."""
+        super().__init__(message, status=status, reason=reason)
+        self.retry_after_s = retry_after_s
+
+
 class Indeterminate(ClusterError):
     """No answer: the write may or may not have happened. Read before deciding anything."""
 

@@ -37,7 +37,8 @@ class Recorder:
         self._start = clock.now()
         self._next_id = 0
         self._file: IO[str] = path.open("x", encoding="utf-8", newline="\n")
-        self.record(events.RunStarted(run_id=run_id, mono_ns=self._start.mono_ns), source="run", at=self._start)
+        started = events.RunStarted(run_id=run_id, mono_ns=self._start.mono_ns, format=events.FORMAT)
+        self.record(started, source="run", at=self._start)
 
     @property
     def start(self) -> Instant:

@@ -10,13 +10,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+FORMAT = 2
+"""The format of a history that is written today."""
+
+ALL_WATCHES = "*"
+"""As `resource` of a gap: nobody was looking, whatever the watch."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """First line of every history. `mono_ns`: CLOCK_MONOTONIC at t_ns = 0, to join the load process's rows."""
+    """First line of every history. `mono_ns`: CLOCK_MONOTONIC at t_ns = 0, to join the load process's rows.
+
+    `format`: FORMAT of the writer; 1 (or absent) had no closing lists, so that nothing in it proves that a pod stayed.
+    """
 
     run_id: str
     mono_ns: int
+    format: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +81,9 @@ class HealDone:
 
 @dataclass(frozen=True, slots=True)
 class NodeSeen:
-    """A node as the watch showed it. `change`: LISTED, ADDED, MODIFIED or DELETED. `taints` are core/v1 objects in
-    order.
+    """A node as the watch showed it. `change`: LISTED, ADDED, MODIFIED, DELETED or VANISHED. `taints` are core/v1
+    objects in order. `taints_by`, `unschedulable_by`: who wrote that field last and when, of metadata.managedFields
+    (``kubectl-taint 2026-01-02T03:04:05Z``), "" when nobody owns it.
     """
 
     change: str
@@ -82,6 +93,8 @@ class NodeSeen:
     unschedulable: bool
     ready: bool
     resource_version: str
+    taints_by: str = ""
+    unschedulable_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +130,7 @@ class EndpointSeen:
     slice: str
     ready: int
     terminating: int
+    resource_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +146,80 @@ class KubeEventSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class WatchGap:
-    """Between `from_ns` and the line's t_ns the watch of `resource` was blind: it was listed again."""
+class WatchLost:
+    """The watch of `resource` gives no sign of life since `from_ns`. A WatchGap follows when it is regained; without
+    one it was blind to the end.
+    """
 
     resource: str
     from_ns: int
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchGap:
+    """Between `from_ns` and `to_ns` (None: the line's t_ns) the watch of `resource` (`ALL_WATCHES`: every one) was
+    blind: what happened then was learnt afterwards, and its stamp is only an upper bound.
+    """
+
+    resource: str
+    from_ns: int
+    why: str
+    to_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingList:
+    """What was there when nothing of the run had been removed yet, asked for anew and compared with what was seen.
+
+    `resource`: pods, nodes or endpointslices. `present`: UIDs of what was there and not being deleted (pods: those on
+    the targets and in the namespaces of the workload). `ok` False: it could not be listed, see `message`.
+    """
+
+    resource: str
+    ok: bool
+    present: tuple[str, ...] = ()
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scraped:
+    """When Prometheus really scraped a target: raw samples of ``up``, (seconds of the run, 1 or 0), without lookback.
+
+    `why`: why they are not known.
+    """
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyMeasured:
+    """How long this control plane needed for something that we can time ourselves. `what`: ``write-to-watch`` (answer
+    of a write of ours to its line in the watch) or ``delete-to-watch``.
+    """
+
+    what: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimLost:
+    """The undo record that we had put on `node` is not there any more: somebody else took our change off."""
+
+    node: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Something of ours that is still on the cluster at the end, or of which that is not known. `message`: what holds
+    it.
+    """
+
+    subject: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +304,13 @@ Fact = (
     | PodSeen
     | EndpointSeen
     | KubeEventSeen
+    | WatchLost
     | WatchGap
+    | ClosingList
+    | Scraped
+    | LatencyMeasured
+    | ClaimLost
+    | Leftover
     | Sample
     | LoadWindow
     | LoadEnded

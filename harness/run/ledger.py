@@ -1,19 +1,34 @@
-"""The write-ahead undo record on disk: what we are about to change, fsynced before the deed.
+"""The write-ahead undo record on disk: what we are about to change, and how to undo it, fsynced before the deed.
 
-Two places hold the undo of a node: this file and the claim annotation on the node itself (`harness.faults.claim`).
-The file lists
-objects we created as well; those carry the label ``taintlab.dev/run``, so that they are found without the file.
+A node's undo stands in two places, each sufficient alone: here and in the claim annotation on the node itself
+(`harness.faults.claim`). Objects that we create stand here and carry the label ``taintlab.dev/run``. The first line
+names the run and the cluster, so that recovering needs no other file. While its run lives, the file is locked.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.errors import UsageError
+from harness.files import MIB, PRIVATE_FILE, read_regular, sync_folder
 
 RUN_LABEL = "taintlab.dev/run"
+EXPERIMENT_ANNOTATION = "taintlab.dev/experiment"
+RESERVE = 64 * 1024
+"""Bytes kept free for the ledger, beside what the plan's records need."""
+_PER_RECORD = 4096
+_CAP = 64 * MIB
+_FORMAT = 2
 
 
 class RecordKind(StrEnum):
@@ -25,65 +40,191 @@ class RecordKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One thing we change. `subject`: a node's name, or an object's API path. `what`: for people."""
+    """One thing we change. `subject`: a node's name, or an object's API path. `what`: for people. `uid`: of the node,
+    or of the object once it was created ("" before). `undo`: for a node, the claim as its annotation has it
+    (`Claim.to_json`), "" in ledgers that did not hold it.
+    """
 
     id: str
     kind: RecordKind
     subject: str
     what: str
+    uid: str = ""
+    undo: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The ledger's first line. `reach`: how the run reached its cluster (``{"lab": NAME}`` or ``{"context": NAME,
+    "kubeconfig": PATH or None}``): a hint for people, never followed unasked.
+    """
+
+    run: str
+    experiment: str
+    reach: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Ledger:
-    """Appends to ``ledger.jsonl``; every line is on disk before the method returns. OSError (disk full) is the
-    caller's to stop on.
+    """Appends to ``ledger.jsonl``; every line is on disk before the method returns. OSError (disk full even after the
+    reserve was given up) is the caller's: nothing may be changed that is not written here first.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open for appending; an existing file is continued."""
-        self._file = path.open("a", encoding="utf-8")
+    def __init__(self, path: Path, header: Header | None = None, *, records: int = 0) -> None:
+        """Open for appending; a new file begins with `header`, space for `records` more is reserved beside it.
+
+        UsageError when another process holds the file (its run is alive); OSError when the space cannot be had.
+        """
+        self._path = path
+        self._reserve = path.with_name(path.name + ".reserve")
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        self._descriptor = os.open(path, flags, PRIVATE_FILE)
+        try:
+            _lock(self._descriptor, path)
+            self._drop_torn_line()
+            if header is not None:
+                self._take_reserve(RESERVE + records * _PER_RECORD)
+                self._write({"state": "run", "format": _FORMAT, **asdict(header)})
+                sync_folder(path.parent)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
 
     def intend(self, record: Record) -> None:
-        """About to do it."""
+        """About to do it; a later line of the same id replaces what was said before."""
         self._write({"state": "intended", **asdict(record)})
 
-    def healed(self, record_id: str) -> None:
-        """Undone."""
-        self._write({"state": "healed", "id": record_id})
+    def healed(self, record_id: str, *, how: str = "") -> None:
+        """Undone, and seen to be undone. `how`: for people, where it was not the usual way."""
+        self._write({"state": "healed", "id": record_id, **({"how": how} if how else {})})
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file, let go of the lock and of the reserve."""
+        self._reserve.unlink(missing_ok=True)
+        os.close(self._descriptor)
 
-    def _write(self, line: dict[str, str]) -> None:
-        self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+    def _write(self, line: Mapping[str, Any]) -> None:
+        data = (json.dumps(line, separators=(",", ":")) + "\n").encode()
+        try:
+            self._append(data)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not self._reserve.exists():
+                raise
+            self._reserve.unlink()
+            self._drop_torn_line()
+            self._append(data)
+        os.fsync(self._descriptor)
+
+    def _append(self, data: bytes) -> None:
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+    def _drop_torn_line(self) -> None:
+        """A line that was cut off never was: its deed did not begin, and it must not swallow the line that follows."""
+        size = os.fstat(self._descriptor).st_size
+        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
+            os.ftruncate(self._descriptor, os.pread(self._descriptor, size, 0).rfind(b"\n") + 1)
+
+    def _take_reserve(self, size: int) -> None:
+        self._reserve.unlink(missing_ok=True)
+        descriptor = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE_FILE)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        except OSError:
+            self._reserve.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise UsageError(f"{path}: its run is still alive (it holds this file)") from error
+
+
+def is_held(path: Path) -> bool:
+    """Whether the run that writes this ledger is alive on this machine. False when there is no such file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRead:
+    """What a ledger says. `records`: (record, healed) in the order first intended. `problems`: lines that could not be
+    read, one sentence each: what they said is not known.
+    """
+
+    header: Header | None = None
+    records: tuple[tuple[Record, bool], ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def outstanding(self) -> list[Record]:
+        """Intended and not healed, latest first: the order to undo them in."""
+        return [record for record, healed in reversed(self.records) if not healed]
+
+
+class _Line(msgspec.Struct):
+    """Any line of a ledger; unknown fields are skipped."""
+
+    state: str
+    id: str = ""
+    kind: str = ""
+    subject: str = ""
+    what: str = ""
+    uid: str = ""
+    undo: str = ""
+    run: str = ""
+    experiment: str = ""
+    reach: dict[str, str | None] = {}
+    format: int = 1
+
+
+def read_ledger(path: Path) -> LedgerRead:
+    """Read a ledger, however damaged; empty when there is none. UsageError when `path` is no regular file, or too
+    large. A torn last line is ignored: its deed never began.
+    """
+    if not path.exists() and not path.is_symlink():
+        return LedgerRead()
+    header: Header | None = None
+    records: dict[str, tuple[Record, bool]] = {}
+    problems: list[str] = []
+    lines = read_regular(path, cap=_CAP).split(b"\n")[:-1]
+    for number, raw in enumerate(lines, start=1):
+        if not raw.strip():
+            continue
+        try:
+            line = msgspec.json.decode(raw, type=_Line)
+            if line.state == "run":
+                header = header or Header(line.run, line.experiment, line.reach)
+            elif line.state == "healed":
+                if line.id in records:
+                    records[line.id] = (records[line.id][0], True)
+            elif line.state == "intended":
+                kind = RecordKind(line.kind)
+                records[line.id] = (Record(line.id, kind, line.subject, line.what, line.uid, line.undo), False)
+            else:
+                raise ValueError(f"unknown state {line.state!r}")
+        except (ValueError, RecursionError) as error:
+            problems.append(f"{path}:{number}: cannot be read ({' '.join(str(error).split())[:120]})")
+    return LedgerRead(header, tuple(records.values()), tuple(problems))
 
 
 def outstanding(path: Path) -> list[Record]:
-    """Records intended and not healed, latest first (the order to undo them in). A torn last line is ignored: its
-    deed never began.
-    """
-    records: dict[str, Record] = {}
-    if not path.exists():
-        return []
-    for raw in path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]:
-        line = json.loads(raw)
-        if line.pop("state") == "healed":
-            records.pop(line["id"], None)
-        else:
-            records[line["id"]] = Record(line["id"], RecordKind(line["kind"]), line["subject"], line["what"])
-    return list(reversed(records.values()))
+    """Records intended and not healed, latest first (the order to undo them in)."""
+    return read_ledger(path).outstanding
 
 
 def all_records(path: Path) -> list[tuple[Record, bool]]:
     """Every record with whether it is healed, in the order intended."""
-    if not path.exists():
-        return []
-    open_ids = {record.id for record in outstanding(path)}
-    seen: dict[str, Record] = {}
-    for raw in path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]:
-        line = json.loads(raw)
-        if line.pop("state") == "intended":
-            seen[line["id"]] = Record(line["id"], RecordKind(line["kind"]), line["subject"], line["what"])
-    return [(record, record.id not in open_ids) for record in seen.values()]
+    return list(read_ledger(path).records)
