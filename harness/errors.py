@@ -136,6 +136,10 @@ class Indeterminate(ClusterError):
     """No answer: the write may or may not have happened. Read before deciding anything."""
 
 
+class CannotRecord(TaintlabError):
+    """The run folder cannot hold what must be written down; the message says whether anything was touched."""
+
+
 class LoadFailed(TaintlabError):
     """The load process ended without its summary record: what it sent cannot be vouched for."""
 

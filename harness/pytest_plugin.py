@@ -69,6 +69,8 @@ class ExperimentItem(pytest.Item):
         self.add_report_section("call", "taintlab", f"report: {finished.folder / 'report.html'}")
         self.user_properties.append(("taintlab_verdict", result["verdict"]))
         self.user_properties.append(("taintlab_folder", str(finished.folder)))
+        if result["exit_code"] == 130:
+            raise KeyboardInterrupt  # the run healed; the session ends as the user asked
         if result["verdict"] == "INCONCLUSIVE" and self.config.getoption("--taintlab-inconclusive") == "skip":
             pytest.skip(f"INCONCLUSIVE: {result['reason']}")
         if result["exit_code"] != 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 from harness.cli.options import add_where, where_of
 from harness.cli.progress import progress_for
 from harness.clock import Clock, SystemClock
-from harness.errors import ExitCode
+from harness.errors import ExitCode, TaintlabError, worst
 from harness.model.experiment import Experiment
 from harness.run.ports import Progress
 from harness.spec import read_experiment
@@ -46,12 +47,21 @@ def handle(options: argparse.Namespace) -> int:
             where = replace(where, lab=stack.enter_context(lab_for(experiment, keep=options.keep, report=report)))
         with progress_for(sys.stderr, clock) as progress:
             finished = asyncio.run(_run(experiment, where, path, clock, progress))
-    render(finished.folder)
-    print_result(finished.folder)
+    return int(_tell(finished))
+
+
+def _tell(finished: Finished) -> ExitCode:
+    """Render and print; the exit code of the run, whatever becomes of that."""
+    code = finished.judgement.exit_code if finished.judgement.healed else ExitCode.HEAL_FAILED
+    try:
+        render(finished.folder)
+        print_result(finished.folder)
+    except (TaintlabError, OSError) as error:
+        code = worst([code, ExitCode.INCONCLUSIVE])
+        _say(f"taintlab: {finished.judgement.verdict}, but its report could not be written: {error}")
     if not finished.judgement.healed:
-        print(f"take off what is left with: taintlab recover {finished.folder}", file=sys.stderr)
-        return int(ExitCode.HEAL_FAILED)
-    return int(finished.judgement.exit_code)
+        _say(f"take off what is left with: taintlab recover {shlex.quote(str(finished.folder))}")
+    return code
 
 
 async def _run(experiment: Experiment, where: Where, path: Path, clock: Clock, progress: Progress) -> Finished:
@@ -60,4 +70,5 @@ async def _run(experiment: Experiment, where: Where, path: Path, clock: Clock, p
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, end="" if line.endswith("\r") else "\n", flush=True)
+    with contextlib.suppress(OSError):  # nobody reads any more: the exit code still tells
+        print(line, file=sys.stderr, end="" if line.endswith("\r") else "\n", flush=True)

@@ -1,8 +1,8 @@
 """Interpreting the plan: one step after the other, every deed in the history before and after, healing whatever
 happens.
 
-The order of endings is fixed: faults are undone first, then the load is stopped, signals are read, the workload is
-removed.
+The order of endings is fixed: faults are undone first, then the cluster is looked at once more, the load is stopped,
+signals are read, the workload is removed. Whatever was raised, each of these happens, and none waits on another's luck.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from harness.clock import Instant
-from harness.errors import Indeterminate, Refused, TaintlabError
+from harness.clock import Clock, Instant
+from harness.errors import ClusterError, Indeterminate, TaintlabError
 from harness.history.record import Recorder
 from harness.model import events
 from harness.model.experiment import Experiment, PhaseName
@@ -25,10 +25,16 @@ from harness.run.guard import BadRatioGuard
 from harness.run.observe import Observer
 from harness.run.ports import LoadDriver, Metrics, Progress, Tick
 from harness.run.sample import expectation_query, golden_queries, sample
+from harness.run.shield import to_the_end
 from harness.run.workload import Workload
 
 READY_TIMEOUT_S = 120.0
-REMOVE_TIMEOUT_S = 60.0
+HEARTBEAT_S = 30.0
+"""How often the claims on nodes are renewed. `recover` takes one for alive that is younger than three of these."""
+HEAL_AT_LEAST_S = 60.0
+LOAD_STOP_S = 90.0
+"""Longer than the load process gives its own requests to end."""
+_LOOK_S = 1.0
 
 
 class RunState(StrEnum):
@@ -42,11 +48,14 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`leftovers`: what of ours is still on the cluster, one line each."""
+    """`leftovers`: what is still on the cluster, or not known to be gone, one line each. `defect`: what nobody foresaw,
+    if that ended the run.
+    """
 
     state: RunState
     message: str
     leftovers: tuple[str, ...]
+    defect: BaseException | None = None
 
 
 class _Stop(Exception):
@@ -59,7 +68,9 @@ class _Stop(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Everything a run acts with. `before_fault` is called with the world just before the first injection."""
+    """Everything a run acts with. `before_fault` is called (in a thread: it computes) with the world just before the
+    first injection. `deadline_ns`: CLOCK_MONOTONIC, when the faults should be over and healing is given up.
+    """
 
     experiment: Experiment
     steps: tuple[Step, ...]
@@ -74,6 +85,8 @@ class Stage:
     kubernetes_version: str
     namespaces: frozenset[str]
     before_fault: Callable[[World], None]
+    clock: Clock
+    deadline_ns: int
 
 
 class Conductor:
@@ -92,17 +105,27 @@ class Conductor:
         limit = stage.experiment.guard.bad_ratio
         self._guard = BadRatioGuard(limit) if limit is not None else None
         self._guarding = False
+        self._ending = False
+        self._asked = False
+        self._give_up = asyncio.Event()
+        self._defect: BaseException | None = None
         stage.observer.on_pod(self._tell_eviction)
 
-    def interrupt(self, message: str) -> None:
-        """Ask the run to heal and end; safe to call from a signal handler of the loop, more than once."""
+    def interrupt(self, message: str, *, insist: bool = False) -> None:
+        """Ask the run to heal and end; safe to call from a signal handler of the loop. Asked again, with `insist`, while
+        it does so: what the cluster does not answer is given up, and is then a leftover.
+        """
+        if self._ending and self._asked and insist:
+            self._give_up.set()
+        self._asked = True
         self._stop(RunState.INTERRUPTED, message)
 
     async def run(self) -> Outcome:
-        """Do every step; always heals. Never raises for what happens during the run: it is in the outcome and the
-        history.
+        """Do every step; always heals, whatever was raised, and whoever cancels. Never raises for what happens during
+        the run: it is in the outcome and the history.
         """
         state, message = RunState.COMPLETED, ""
+        watch = asyncio.create_task(self._watch_over())
         try:
             for step in self._stage.steps:
                 if step.action in (Action.STOP_LOAD, Action.REMOVE):
@@ -110,14 +133,34 @@ class Conductor:
                 await self._do(step)
         except _Stop as stop:
             state, message = stop.state, str(stop)
-        except TaintlabError as error:
+        except asyncio.CancelledError:
+            state, message = RunState.INTERRUPTED, "cancelled"
+        except (TaintlabError, OSError) as error:
             state, message = RunState.FAILED, str(error)
-        leftovers = await self._stage.deeds.heal_all()
-        if state is RunState.ABORTED:
-            await self._recover_after_abort()
-        leftovers += await self._wind_up()
-        self._stage.recorder.record(events.RunEnded(state.value, message), source="run")
-        return Outcome(state, message, tuple(leftovers))
+        except BaseException as error:
+            state, message = RunState.FAILED, f"unforeseen {type(error).__name__}: {error}"
+            self._defect = error
+        self._ending = True
+        leftovers, _ = await to_the_end(self._end(state, message))
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+        return Outcome(state, message, tuple(leftovers), self._defect)
+
+    async def _watch_over(self) -> None:
+        """Renew the claims, and stop a run that cannot write down what it sees."""
+        stage = self._stage
+        renewed_ns = stage.recorder.now_ns()
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            failure = stage.recorder.failure
+            if failure is not None:
+                self._stop(RunState.FAILED, f"the history cannot be written: {failure.strerror or failure}")
+            if stage.recorder.now_ns() - renewed_ns >= HEARTBEAT_S * 1e9:
+                renewed_ns = stage.recorder.now_ns()
+                try:
+                    await stage.deeds.renew_claims(stage.clock.now().wall)
+                except Exception as error:  # another beat follows; a claim that is gone is a fact of its own
+                    stage.progress.say(f"the claims could not be renewed: {error}")
 
     async def _do(self, step: Step) -> None:
         stage = self._stage
@@ -135,7 +178,7 @@ class Conductor:
             case Action.INJECT | Action.HEAL:
                 await self._fault(step)
             case Action.STOP_LOAD | Action.REMOVE:
-                raise AssertionError("wound up by _wind_up")
+                raise AssertionError("these belong to _end")
 
     async def _deed(self, step: Step, deed: Callable[[], Awaitable[Any]]) -> None:
         record = self._stage.recorder.record
@@ -145,8 +188,12 @@ class Conductor:
         except Indeterminate as error:
             record(events.StepIndeterminate(step.id, str(error)), source="run", cause=cause)
             raise
-        except (Refused, TaintlabError) as error:
+        except (TaintlabError, OSError) as error:
             record(events.StepRefused(step.id, str(error)), source="run", cause=cause)
+            raise
+        except BaseException as error:
+            # Cancelled or unforeseen, in the middle of it: whether it happened is not known.
+            record(events.StepIndeterminate(step.id, f"{type(error).__name__}: {error}"), source="run", cause=cause)
             raise
         record(events.StepDone(step.id, detail if isinstance(detail, dict) else {}), source="run", cause=cause)
 
@@ -155,7 +202,11 @@ class Conductor:
         stage, phase = self._stage, step.phase
         length_s = stage.experiment.phases.of(phase)
         if phase is PhaseName.FAULT:
-            stage.before_fault(stage.observer.world(kubernetes_version=stage.kubernetes_version))
+            world = stage.observer.world(kubernetes_version=stage.kubernetes_version)
+            gone = sorted(set(stage.targets) - {node.name for node in world.nodes})
+            if gone:
+                raise ClusterError(f"gone before the fault: node {', '.join(gone)}")
+            await asyncio.to_thread(stage.before_fault, world)
         stage.progress.phase(phase.value, length_s=length_s)
         start_ns = stage.recorder.now_ns()
         await self._deed(step, _nothing)
@@ -252,6 +303,45 @@ class Conductor:
         seconds = (arrived.mono_ns - self._stage.recorder.start.mono_ns - self._injected_ns) / 1e9
         self._stage.progress.evicted(f"{seen.namespace}/{seen.name}", seconds=seconds)
 
+    async def _end(self, state: RunState, message: str) -> list[str]:
+        """Heal, look once more, wind up, remove; each on its own, none can keep the others from happening. What
+        remains on the cluster or is not known, one line each.
+        """
+        stage = self._stage
+        left = await self._each("heal", lambda: stage.deeds.heal_all(self._heal_deadline_ns(), self._give_up))
+        if state is RunState.ABORTED:
+            await self._each("recovery phase", self._recover_after_abort)
+        await self._each("closing list", self._look_once_more)
+        steps = {step.action: step for step in stage.steps}
+        await self._each("stop load", lambda: self._deed(steps[Action.STOP_LOAD], self._stop_load))
+        if stage.metrics is not None and stage.namespaces:
+            await self._each("signals", self._sample)
+        if Action.REMOVE in steps:
+            left += await self._each("removal", lambda: self._remove(steps[Action.REMOVE]))
+        for line in left:
+            stage.recorder.record(events.Leftover(line.split(":", 1)[0], line), source="run")
+        stage.recorder.record(events.RunEnded(state.value, message), source="run")
+        return left
+
+    async def _each(self, what: str, work: Callable[[], Awaitable[Any]]) -> list[str]:
+        """Do one part of the end. What it raises is told; for a part that takes things off the cluster it means that
+        what is left is not known.
+        """
+        try:
+            found = await work()
+        except Exception as error:  # nothing that fails here may keep the rest from happening
+            if not isinstance(error, TaintlabError | OSError):
+                self._defect = self._defect or error
+            text = f"{what}: {type(error).__name__}: {error}"
+            self._stage.progress.say(text)
+            self._stage.recorder.record(events.RecorderFailed(what, text), source="run")
+            return [f"{text}; what is left is not known"] if what in ("heal", "removal") else []
+        return list(found) if isinstance(found, list) else []
+
+    def _heal_deadline_ns(self) -> int:
+        """Until when healing is tried again (CLOCK_MONOTONIC): the claims' deadline, and a minute at the least."""
+        return max(self._stage.deadline_ns, self._stage.clock.now().mono_ns + int(HEAL_AT_LEAST_S * 1e9))
+
     async def _recover_after_abort(self) -> None:
         """The fault is off: keep the load on for the recovery phase, so that the report shows whether the service
         came back.
@@ -266,26 +356,16 @@ class Conductor:
         except _Stop:
             return  # asked again to end: so be it
 
-    async def _wind_up(self) -> list[str]:
-        """Stop the load, read the signals, remove the workload. Never raises; what remains on the cluster, one line
-        each.
-        """
-        stage = self._stage
-        steps = {step.action: step for step in stage.steps}
-        await self._deed(steps[Action.STOP_LOAD], self._stop_load)
-        if stage.metrics is not None and stage.namespaces:
-            await self._sample(stage.metrics)
-        if Action.REMOVE not in steps:
-            return []
-        remaining: list[str] = []
+    async def _look_once_more(self) -> None:
+        await self._stage.observer.close_list(self._stage.targets, self._stage.namespaces)
+
+    async def _remove(self, step: Step) -> list[str]:
+        stage, remaining = self._stage, list[str]()
 
         async def remove() -> None:
-            remaining.extend(await stage.workload.remove(stage.observer, timeout_s=REMOVE_TIMEOUT_S))
+            remaining.extend(await stage.workload.remove(deadline_ns=self._heal_deadline_ns(), give_up=self._give_up))
 
-        try:
-            await self._deed(steps[Action.REMOVE], remove)
-        except TaintlabError as error:
-            remaining.append(str(error))
+        await self._deed(step, remove)
         return remaining
 
     async def _stop_load(self) -> None:
@@ -293,17 +373,19 @@ class Conductor:
         if stage.load is None or self._load_task is None:
             return
         self._load_stopping = True
-        traffic = await stage.load.stop()
+        async with asyncio.timeout(LOAD_STOP_S):
+            traffic = await stage.load.stop()
         fact = events.LoadEnded(traffic.ok, traffic.summary, traffic.message)
         stage.recorder.record(fact, source="load")
         self._load_task.cancel()
         await asyncio.gather(self._load_task, return_exceptions=True)
 
-    async def _sample(self, metrics: Metrics) -> None:
+    async def _sample(self) -> None:
         stage = self._stage
+        assert stage.metrics is not None
         queries = golden_queries(sorted(stage.namespaces))
         queries += tuple(map(expectation_query, stage.experiment.expect.metrics))
-        await sample(metrics, stage.recorder, queries, start_ns=0, end_ns=stage.recorder.now_ns())
+        await sample(stage.metrics, stage.recorder, queries, start_ns=0, end_ns=stage.recorder.now_ns())
 
 
 async def _nothing() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import contextlib
+import functools
 import platform
-import shutil
+import secrets
 import signal
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -43,6 +45,20 @@ _GRACE_AFTER_PLAN_S = 60
 _DATE_HEADER_ERROR_MS = 500.0
 
 
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_NAME_IN_ID = 50
+"""Characters of the experiment's name in a run id, which is a label value: 63 at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One run: its id, its experiment's full name, and the process that performs it."""
+
+    run: str
+    experiment: str
+    holder: Holder
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     """A run that came to its end, one way or another."""
@@ -64,28 +80,75 @@ async def run_experiment(
 ) -> Finished:
     """Run `experiment` on `place` with `path` as its folder, judge it, and return what came of it.
 
-    Everything needed to judge again is saved before, during and after. SIGINT and SIGTERM heal and end the run.
+    Everything needed to judge again is saved before, during and after. SIGINT, SIGTERM, SIGHUP and SIGQUIT heal and end
+    the run. CannotRecord before anything is touched when the folder has no room for the undo record; HealFailed when
+    something stays on the cluster and the run cannot even be judged.
     """
-    targets = await _preflight(experiment, place)
+    targets = await _preflight(experiment, place, clock)
     folder = folders.create(path)
-    run_id = f"{experiment.name}-{datetime.fromtimestamp(clock.now().wall_ns / 1e9, UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
-    shutil.copyfile(experiment.source, folder.spec)
-    write_json(folder.experiment, experiment)
-    recorder = Recorder(folder.history, clock, run_id=run_id)
-    ledger = Ledger(folder.ledger)
+    identity = Identity(new_run_id(experiment.name), experiment.name, this_holder())
+    recorder, ledger = _records(folder, identity, place, clock, subjects=len(targets) + len(experiment.workload))
+    voice = Unharmed(progress)
+    outcome: Outcome | None = None
     try:
-        await _conduct(experiment, targets, place, folder, recorder, ledger, run_id, progress, clock)
+        outcome = await _conduct(experiment, targets, place, folder, recorder, ledger, identity, voice, clock)
     finally:
-        recorder.close()
-        ledger.close()
-    judgement, result = judge_folder(folder)
+        for closing in (recorder.close, ledger.close):
+            with contextlib.suppress(OSError):
+                closing()
+    if outcome.defect is not None:
+        _keep_traceback(folder, outcome.defect)
+    return _finish(folder, outcome)
+
+
+def _records(
+    folder: RunFolder, identity: Identity, place: Place, clock: Clock, *, subjects: int
+) -> tuple[Recorder, Ledger]:
+    """The two records of a run, opened before anything is touched."""
+    try:
+        ledger = Ledger(folder.ledger, Header(identity.run, identity.experiment, place.reach), records=subjects)
+        return Recorder(folder.history, clock, run_id=identity.run), ledger
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise CannotRecord(f"{folder.path}: no room for the undo record ({why}); nothing was touched") from error
+
+
+def _keep_traceback(folder: RunFolder, defect: BaseException) -> None:
+    with contextlib.suppress(OSError):
+        write_whole(folder.path / "defect.txt", "".join(traceback.format_exception(defect)).encode(errors="replace"))
+
+
+def _finish(folder: RunFolder, outcome: Outcome) -> Finished:
+    """Seal and judge. Whatever goes wrong with that, what is left on the cluster is told."""
+    try:
+        seal(folder)
+        judgement, result = judge_folder(folder, leftovers=outcome.leftovers)
+    except (TaintlabError, OSError) as error:
+        why = " ".join(str(error).split())
+        if outcome.leftovers:
+            left = "; ".join(outcome.leftovers)
+            raise HealFailed(f"left on the cluster: {left}; and the run cannot be judged: {why}") from error
+        ended = f"the run ended ({outcome.state}{': ' + outcome.message if outcome.message else ''})"
+        raise CannotRecord(f"{ended} and nothing is left on the cluster, but it cannot be judged: {why}") from error
     return Finished(folder.path, judgement, result)
 
 
-async def _preflight(experiment: Experiment, place: Place) -> tuple[str, ...]:
-    """The targets, chosen before anything is written anywhere. ClusterError when another run still holds one of
-    them.
+def new_run_id(name: str) -> str:
+    """``<experiment>-<8 random hex digits>``: a label value (63 characters at most) that no two machines share."""
+    return f"{name[:_NAME_IN_ID].rstrip('-.')}-{secrets.token_hex(4)}"
+
+
+async def _preflight(experiment: Experiment, place: Place, clock: Clock) -> tuple[str, ...]:
+    """The targets, chosen before anything is written anywhere. ClusterError when another run still holds one of them,
+    or when the credentials end before the run.
     """
+    expire_s = place.cluster.credentials_expire_at_s()
+    left_s = None if expire_s is None else expire_s - clock.now().wall_ns / 1e9
+    if left_s is not None and left_s < _longest_s(experiment):
+        raise ClusterError(
+            f"the credentials of {place.cluster.name} end in {max(0.0, left_s):.0f} s and cannot be renewed; the run may "
+            f"take {_longest_s(experiment):.0f} s: nothing was touched; log in again, or use an exec plugin"
+        )
     if experiment.target is None:
         return ()
     listed = (await place.cluster.list(NODE_PATH)).items
@@ -94,9 +157,15 @@ async def _preflight(experiment: Experiment, place: Place) -> tuple[str, ...]:
         claim = claim_of(node) if node["metadata"]["name"] in targets else None
         if claim is not None:
             name = node["metadata"]["name"]
-            mend = "wait for it, or take its changes off with `taintlab recover`"
-            raise ClusterError(f"node {name} is claimed by run {claim.run}: {mend}")
+            fix = "wait for it, or take its changes off with `taintlab recover`"
+            raise ClusterError(f"node {name} is claimed by run {claim.run}: {fix}")
     return targets
+
+
+def _longest_s(experiment: Experiment) -> float:
+    """From the first write to the instant at which healing is given up."""
+    ready_s = READY_TIMEOUT_S if experiment.workload else 0.0
+    return experiment.phases.total_s + ready_s + _GRACE_AFTER_PLAN_S
 
 
 async def _conduct(
@@ -106,31 +175,31 @@ async def _conduct(
     folder: RunFolder,
     recorder: Recorder,
     ledger: Ledger,
-    run_id: str,
+    identity: Identity,
     progress: Progress,
     clock: Clock,
 ) -> Outcome:
     observer = Observer(place.cluster, recorder)
     await observer.start()
-    offset_ms = await place.cluster.clock_offset_ms()
-    if offset_ms is not None:
-        recorder.record(events.SkewMeasured(round(offset_ms, 1), _DATE_HEADER_ERROR_MS), source="run")
     try:
+        offset_ms = await place.cluster.clock_offset_ms()
+        if offset_ms is not None:
+            recorder.record(events.SkewMeasured(round(offset_ms, 1), _DATE_HEADER_ERROR_MS), source="run")
         world = observer.world(kubernetes_version=place.kubernetes_version)
         _write_versions(folder, place, world)
         steps = make_steps(experiment, targets)
-        write_json(folder.plan, Plan(run_id, experiment.name, targets, steps, ()))
+        write_json(folder.plan, Plan(identity.run, experiment.name, targets, steps, ()))
         _announce(experiment, place, targets, progress)
 
         def before_fault(now: World) -> None:
             """The pods are there now: predict, and keep world and plan as they are before anything is touched."""
             predictions = forecast_planned(experiment, steps, targets, now, place.settings)
             write_json(folder.world, now)
-            write_json(folder.plan, Plan(run_id, experiment.name, targets, steps, predictions))
+            write_json(folder.plan, Plan(identity.run, experiment.name, targets, steps, predictions))
 
+        now = clock.now()
+        longest_ns = int(_longest_s(experiment) * 1e9)
         namespaces = frozenset(m.namespace or "default" for m in experiment.workload)
-        deadline_s = experiment.phases.total_s + _GRACE_AFTER_PLAN_S
-        deadline = wall_text(clock.now().wall_ns + int(timedelta(seconds=deadline_s).total_seconds() * 1e9))
         stage = Stage(
             experiment=experiment,
             steps=steps,
@@ -143,17 +212,19 @@ async def _conduct(
                 observer=observer,
                 recorder=recorder,
                 ledger=ledger,
-                run_id=run_id,
-                deadline=deadline,
+                clock=clock,
+                owner=Owner(identity.run, wall_text(now.wall_ns + longest_ns), identity.holder),
                 namespaces=namespaces,
             ),
-            workload=Workload(place.cluster, ledger, run_id=run_id, manifests=experiment.workload),
+            workload=Workload(place.cluster, ledger, clock=clock, run_id=identity.run, experiment=experiment),
             load=_load(experiment, place, folder, clock),
             metrics=PrometheusMetrics(place.prometheus_url) if place.prometheus_url else None,
             progress=progress,
             kubernetes_version=place.kubernetes_version,
             namespaces=namespaces,
             before_fault=before_fault,
+            clock=clock,
+            deadline_ns=now.mono_ns + longest_ns,
         )
         conductor = Conductor(stage)
         restore = _on_signals(conductor.interrupt)
@@ -202,14 +273,16 @@ def _write_versions(folder: RunFolder, place: Place, world: World) -> None:
     write_json(folder.versions, body)
 
 
-def _on_signals(interrupt: Callable[[str], None]) -> Callable[[], None]:
-    """Let SIGINT and SIGTERM end the run in order; the answer undoes that."""
+def _on_signals(interrupt: Callable[..., None]) -> Callable[[], None]:
+    """Let the signals that people and machines end programs with end the run in order; the answer undoes that."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt, f"by {number.name}")
+    for number in _ENDING_SIGNALS:
+        loop.add_signal_handler(
+            number, functools.partial(interrupt, f"by {number.name}", insist=number is signal.SIGINT)
+        )
 
     def restore() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _ENDING_SIGNALS:
             loop.remove_signal_handler(number)
 
     return restore
