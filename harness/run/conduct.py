@@ -15,6 +15,7 @@ from typing import Any
 
 from harness.clock import Clock, Instant
 from harness.errors import ClusterError, Indeterminate, TaintlabError
+from harness.faults.patience import to_the_end
 from harness.history.record import Recorder
 from harness.model import events
 from harness.model.experiment import Experiment, PhaseName
@@ -25,7 +26,6 @@ from harness.run.guard import BadRatioGuard
 from harness.run.observe import Observer
 from harness.run.ports import LoadDriver, Metrics, Progress, Tick
 from harness.run.sample import expectation_query, golden_queries, sample
-from harness.run.shield import to_the_end
 from harness.run.workload import Workload
 
 READY_TIMEOUT_S = 120.0
@@ -141,7 +141,7 @@ class Conductor:
             state, message = RunState.FAILED, f"unforeseen {type(error).__name__}: {error}"
             self._defect = error
         self._ending = True
-        leftovers, _ = await to_the_end(self._end(state, message))
+        leftovers = await to_the_end(self._end(state, message))
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
         return Outcome(state, message, tuple(leftovers), self._defect)

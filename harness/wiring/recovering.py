@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict, dataclass
 
+from harness.clock import SystemClock
 from harness.errors import ClusterError
 from harness.faults.claim import Claim, claim_of
 from harness.faults.nodes import heal_node
+from harness.faults.patience import Patience
 from harness.history.folder import RunFolder
 from harness.run.ledger import RUN_LABEL, Ledger, outstanding
 from harness.run.ports import Cluster
 from harness.run.resources import Resources
 from harness.run.workload import delete_ours
+
+_HEAL_WITHIN_NS = 30 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +82,12 @@ async def recover(cluster: Cluster, *, folder: RunFolder | None, run: str | None
     undone: list[str] = []
     left_alone: list[str] = []
     remaining: list[str] = []
+    clock = SystemClock()
+    patience = Patience(clock, asyncio.sleep, clock.now().mono_ns + _HEAL_WITHIN_NS)
     for item in await leftovers(cluster, run=run):
         try:
             if item.kind == "Node":
-                healed = await heal_node(cluster, item.name, run=run)
+                healed = await heal_node(cluster, item.name, None, run=item.run, patience=patience, fence_first=True)
                 left_alone += [f"node {item.name}: {text}" for text in healed.left_alone]
             else:
                 await delete_ours(cluster, item.path, run_id=run)
