@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import platform
-import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,9 +19,13 @@ from harness.check.judge import Judgement
 from harness.clock import Clock, wall_text
 from harness.errors import ClusterError
 from harness.faults.claim import claim_of
+from harness.files import write_whole
 from harness.history import folder as folders
 from harness.history.folder import RunFolder, write_json
 from harness.history.record import Recorder
+from harness.history.redact import redact_experiment
+from harness.history.redact_yaml import stored_spec
+from harness.history.seal import seal
 from harness.model import events
 from harness.model.experiment import Experiment
 from harness.model.plan import Plan
@@ -60,7 +64,13 @@ def default_folder(experiment: Experiment, *, clock: Clock, base: Path) -> Path:
 
 
 async def run_experiment(
-    experiment: Experiment, place: Place, path: Path, *, clock: Clock, progress: Progress
+    experiment: Experiment,
+    place: Place,
+    path: Path,
+    *,
+    clock: Clock,
+    progress: Progress,
+    keep_secrets: bool = False,
 ) -> Finished:
     """Run `experiment` on `place` with `path` as its folder, judge it, and return what came of it.
 
@@ -69,8 +79,7 @@ async def run_experiment(
     targets = await _preflight(experiment, place)
     folder = folders.create(path)
     run_id = f"{experiment.name}-{datetime.fromtimestamp(clock.now().wall_ns / 1e9, UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
-    shutil.copyfile(experiment.source, folder.spec)
-    write_json(folder.experiment, experiment)
+    _write_experiment(folder, experiment, keep_secrets=keep_secrets)
     recorder = Recorder(folder.history, clock, run_id=run_id)
     ledger = Ledger(folder.ledger)
     try:
@@ -78,8 +87,16 @@ async def run_experiment(
     finally:
         recorder.close()
         ledger.close()
+    with contextlib.suppress(OSError):  # a full disk: no seal, so the verdict is INVALID and says so
+        seal(folder)
     judgement, result = judge_folder(folder)
     return Finished(folder.path, judgement, result)
+
+
+def _write_experiment(folder: RunFolder, experiment: Experiment, *, keep_secrets: bool) -> None:
+    spec = Path(experiment.source).read_text(encoding="utf-8-sig")
+    write_whole(folder.spec, stored_spec(spec, keep_secrets=keep_secrets).encode())
+    write_json(folder.experiment, experiment if keep_secrets else redact_experiment(experiment))
 
 
 async def _preflight(experiment: Experiment, place: Place) -> tuple[str, ...]:
