@@ -15,7 +15,8 @@ from array import array
 from pathlib import Path
 
 from harness.errors import UsageError
-from loadgen.config import ArrivalKind
+from harness.files import read_regular, write_whole
+from loadgen.config import MAX_ARRIVALS, ArrivalKind
 
 FILE_NAME = "arrivals.bin"
 """In the run's load folder: little-endian int64 nanoseconds after the start of traffic, ascending."""
@@ -60,15 +61,15 @@ def digest(offsets: array[int]) -> str:
 
 def write(offsets: array[int], path: Path) -> None:
     """Store the schedule; an existing file is replaced."""
-    path.write_bytes(_little_endian(offsets).tobytes())
+    write_whole(path, _little_endian(offsets).tobytes())
 
 
 def read(path: Path) -> array[int]:
     """Read what `write` wrote. Raises UsageError when it is missing or torn."""
     offsets = array("q")
     try:
-        offsets.frombytes(path.read_bytes())
-    except (OSError, ValueError) as error:
+        offsets.frombytes(read_regular(path, cap=2 * MAX_ARRIVALS * offsets.itemsize))
+    except (UsageError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read as an arrival schedule: {error}") from error
     return _little_endian(offsets)
 

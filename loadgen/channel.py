@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import deque
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ import gevent
 import gevent.os
 from gevent.event import Event
 
+from harness.errors import UsageError
+from loadgen.config import LoadConfig
 from loadgen.protocol import Message, encode
 
 _KEPT_LINES = 120
@@ -74,16 +77,23 @@ class Ear:
         self._fd = fd
         self._rest = b""
 
+    def config(self) -> LoadConfig:
+        """The first line: what to send. Raises UsageError when it is none."""
+        line = self._line()
+        if line is None:
+            raise UsageError("the harness ended before it said what to send")
+        try:
+            return LoadConfig.from_json(json.loads(line))
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"load config: {error}") from error
+
     def listen(self) -> int | Stop:
         """The next command: the CLOCK_MONOTONIC ns to start at, or `Stop`. The end of the stream is a `Stop`.
         Raises ValueError for anything else.
         """
-        while b"\n" not in self._rest:
-            data = gevent.os.nb_read(self._fd, 4096)
-            if not data:
-                return Stop(drain_s=None, harness_gone=True)
-            self._rest += data
-        line, self._rest = self._rest.split(b"\n", 1)
+        line = self._line()
+        if line is None:
+            return Stop(drain_s=None, harness_gone=True)
         match line.split():
             case [b"start", at_ns]:
                 return int(at_ns)
@@ -93,3 +103,13 @@ class Ear:
                 return Stop(drain_s=float(drain_s), harness_gone=False)
             case _:
                 raise ValueError(f"unknown command {os.fsdecode(line)!r}")
+
+    def _line(self) -> bytes | None:
+        """The next line without its end; None at the end of the stream."""
+        while b"\n" not in self._rest:
+            data = gevent.os.nb_read(self._fd, 65536)
+            if not data:
+                return None
+            self._rest += data
+        line, self._rest = self._rest.split(b"\n", 1)
+        return line

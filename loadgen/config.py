@@ -1,6 +1,7 @@
 """What one run of the load process sends: `LoadConfig`, and its JSON file.
 
-The harness writes the file, the child reads it; both refuse the same mistakes, all of them in one message.
+The child is told it in its first line and refuses the same mistakes as the harness, all of them in one message. The
+file in the run folder is for whoever judges: without header values, body and secrets of the URL.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from harness.errors import UsageError
+from harness.errors import InvalidFile, UsageError
+from harness.files import write_whole
+from harness.history.redact import hashed, redact_url
+from harness.history.strict import read_json
 
 MAX_ARRIVALS = 20_000_000
 """Most planned arrivals of one run: 160 MB of schedule and 640 MB of rows, about what a reader can still sort."""
@@ -158,19 +162,25 @@ class LoadConfig:
                 if key in given:
                     given[key] = convert(given[key])
             return cls(**given)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError, AttributeError) as error:
             raise UsageError(f"load config: {error}") from error
 
+    def redacted(self) -> LoadConfig:
+        """The same, with `hashed` in the place of header values and body, and of user and query of the URL."""
+        headers = tuple((name, hashed(value)) for name, value in self.headers)
+        body = hashed(self.body.decode("latin-1")).encode() if self.body else b""
+        return replace(self, url=redact_url(self.url), headers=headers, body=body)
+
     def write(self, path: Path) -> None:
-        """Write the JSON file; an existing one is replaced."""
-        path.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+        """Write the JSON file, for the owner alone; an existing one is replaced."""
+        write_whole(path, (json.dumps(self.to_json(), indent=1) + "\n").encode())
 
     @classmethod
     def read(cls, path: Path) -> LoadConfig:
         """Read what `write` wrote. Raises UsageError when it is missing or is not a load config."""
         try:
-            return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, json.JSONDecodeError) as error:
+            return cls.from_json(read_json(path))
+        except (UsageError, InvalidFile) as error:
             raise UsageError(f"{path}: cannot be read as a load config: {error}") from error
 
 

@@ -2,7 +2,8 @@
 
 Uses Locust as a library (its documented Environment and local runner) rather than through its command line, which would
 read configuration files and LOCUST_* variables of whoever runs it, print tables, and end with a status that is 0 after
-SIGTERM. FOLDER holds ``config.json`` and ``arrivals.bin``; rows and ``summary-PROCESS.json`` go there.
+SIGTERM. The config comes with the first line of stdin. FOLDER holds ``arrivals.bin``; rows and
+``summary-PROCESS.json`` go there.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ from gevent.threadpool import ThreadPool
 from locust.env import Environment
 
 from harness.errors import TaintlabError, UsageError
+from harness.files import write_whole
 from loadgen import arrivals
 from loadgen.buckets import percentile_ms
 from loadgen.channel import Ear, Stop, Voice
 from loadgen.config import LoadConfig
-from loadgen.files import write_atomically
 from loadgen.protocol import EndReason, Failed, Ready, Second, Summary, encode, summary_name
 from loadgen.recorder import Recorder
 from loadgen.rows import Outcome, RowHeader, RowWriter, file_name
@@ -53,10 +54,10 @@ _DRAIN_GRACE_S = 0.5
 class LoadRun:
     """One process's run, from ready to summary."""
 
-    def __init__(self, folder: Path, *, process: int, voice: Voice) -> None:
-        """Read config and schedule, create the row file. Raises UsageError when they cannot be used."""
-        self._folder, self._process, self._voice = folder, process, voice
-        self._config = config = LoadConfig.read(folder / "config.json")
+    def __init__(self, folder: Path, *, process: int, voice: Voice, ear: Ear) -> None:
+        """Hear the config, read the schedule, create the row file. Raises UsageError when they cannot be used."""
+        self._folder, self._process, self._voice, self._ear = folder, process, voice, ear
+        self._config = config = ear.config()
         schedule = arrivals.read(folder / arrivals.FILE_NAME)
         self._schedule = arrivals.digest(schedule)
         offsets = arrivals.stripe(schedule, process=process, processes=config.processes)
@@ -88,13 +89,12 @@ class LoadRun:
         gevent.joinall([runner.spawning_greenlet])
         gc.collect()
         gc.freeze()  # what was imported is not looked at again: a full collection would cost 20 ms amid requests
-        ear = Ear(sys.stdin.fileno())
         self._voice.say(self._ready())
-        command = ear.listen()
+        command = self._ear.listen()
         if isinstance(command, Stop):
             raise UsageError("stopped before it was started")
         self._begin(command)
-        gevent.spawn(self._obey, ear)
+        gevent.spawn(self._obey, self._ear)
         seconds = gevent.spawn(self._tell_seconds)
         self._traffic.over.wait(self._closed_life_s())
         self._drain()
@@ -226,7 +226,7 @@ class LoadRun:
             versions=self._ready().versions,
             lateness_buckets=recorder.lateness,
         )
-        write_atomically(self._folder / summary_name(self._process), encode(summary))
+        write_whole(self._folder / summary_name(self._process), encode(summary))
         return summary
 
 
@@ -256,7 +256,8 @@ def main(folder: Path, *, process: int) -> int:
     voice = Voice(sys.stdout.fileno())
     status = 0
     try:
-        voice.say(LoadRun(folder, process=process, voice=voice).run())
+        ear = Ear(sys.stdin.fileno())
+        voice.say(LoadRun(folder, process=process, voice=voice, ear=ear).run())
     except (TaintlabError, OSError) as error:
         voice.say(Failed(str(error)))
         status = 2

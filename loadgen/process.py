@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -18,9 +19,9 @@ from pathlib import Path
 
 from harness.clock import Clock
 from harness.errors import LoadFailed
+from harness.files import create_private, make_private_folder, write_whole
 from loadgen import arrivals
 from loadgen.config import LoadConfig
-from loadgen.files import write_atomically
 from loadgen.protocol import Failed, Message, Ready, Second, Summary, decode, encode, merge_seconds, merge_summaries
 from loadgen.rows import HEADER, RECORD, file_name
 
@@ -79,20 +80,24 @@ class LoadProcess:
         """CLOCK_MONOTONIC of offset 0 of the schedule; 0 before `start` returned."""
         return self._started_ns
 
-    async def start(self, config: LoadConfig, folder: Path, *, prefix: Sequence[str] = ()) -> None:
+    async def start(
+        self, config: LoadConfig, folder: Path, *, prefix: Sequence[str] = (), keep_secrets: bool = False
+    ) -> None:
         """Start the children and their traffic; returns when the start is ordered, 0.2 s before the first arrival.
 
         `folder` is the run's load folder: made if missing, refused if it holds rows already. `prefix` goes in front of
-        the child's command line, e.g. ``nsenter`` with its options, to send from inside the lab's network. Raises
+        the child's command line, e.g. ``nsenter`` with its options, to send from inside the lab's network.
+        `keep_secrets`: store header values, body and URL as they are in ``config.json``, rather than hashed. Raises
         LoadFailed when a child does not come up; nothing is left running then.
         """
         if self._config is not None:
             raise LoadFailed("a LoadProcess is started once")
         self._config = config
         try:
-            self._folder = await asyncio.to_thread(_prepare, config, folder)
+            self._folder = await asyncio.to_thread(_prepare, config, folder, keep_secrets=keep_secrets)
             for index in range(config.processes):
                 self._children.append(await self._spawn(index, prefix))
+            self._tell(json.dumps(config.to_json()))
             ready = asyncio.gather(*(child.ready for child in self._children))
             await asyncio.wait_for(ready, self._ready_within_s)
         except TimeoutError:
@@ -140,7 +145,7 @@ class LoadProcess:
 
     async def _spawn(self, index: int, prefix: Sequence[str]) -> _Child:
         log = self._folder / f"stderr-{index}.log"
-        with log.open("wb") as stderr:
+        with os.fdopen(create_private(log), "wb") as stderr:
             process = await asyncio.create_subprocess_exec(
                 *prefix,
                 *(sys.executable, "-P", "-m", "loadgen.locustfile", str(self._folder), str(index)),
@@ -226,17 +231,19 @@ class LoadProcess:
             if size != HEADER.size + rows * RECORD.size:
                 raise LoadFailed(f"{name} has {size} bytes, which are not the {rows} rows of its summary")
         async with self._concluding:
-            await asyncio.to_thread(write_atomically, self._folder / SUMMARY_NAME, encode(summary))
+            await asyncio.to_thread(write_whole, self._folder / SUMMARY_NAME, encode(summary))
         return summary
 
 
-def _prepare(config: LoadConfig, folder: Path) -> Path:
-    """Config and schedule into the folder; its absolute path. Raises LoadFailed when it holds another run's rows."""
+def _prepare(config: LoadConfig, folder: Path, *, keep_secrets: bool) -> Path:
+    """Config and schedule into the folder, which is for the owner alone; its absolute path. Raises LoadFailed when it
+    holds another run's rows.
+    """
     folder = folder.absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     if any((folder / file_name(index)).exists() for index in range(config.processes)):
         raise LoadFailed(f"{folder} holds the rows of a run already; give each run a folder of its own")
-    config.write(folder / "config.json")
+    (config if keep_secrets else config.redacted()).write(folder / "config.json")
     schedule = arrivals.schedule(
         config.arrivals, rate_per_s=config.rate_per_s, duration_s=config.duration_s, seed=config.seed
     )

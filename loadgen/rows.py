@@ -30,12 +30,18 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from harness.errors import TaintlabError
+from harness.errors import TaintlabError, UsageError
+from harness.files import create_private, read_regular, shown
+from loadgen.config import MAX_ARRIVALS
 
 MAGIC = b"TLABROWS"
 VERSION = 1
 HEADER = struct.Struct("<8sHHHHqqq24x")
 RECORD = struct.Struct("<qqqHBBI")
+_MAX_NS = 1 << 61
+"""Two of them added still fit into 64 bits."""
+_MAX_TIMEOUT_NS = 600 * 10**9
+"""`loadgen.config` takes no longer one."""
 
 
 class Outcome(IntEnum):
@@ -66,7 +72,7 @@ class Outcome(IntEnum):
 
 
 class RowsUnreadable(TaintlabError):
-    """A row file whose header is missing or foreign; the message names the file."""
+    """A row file that is missing or foreign, or says what no load process writes; the message names the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +129,8 @@ class RowWriter:
     """Collects records in memory; `take` and `write` bring them to the file, the latter in any thread."""
 
     def __init__(self, path: Path) -> None:
-        """Create an empty file. Raises FileExistsError: evidence is never overwritten."""
-        self._file = path.open("xb", buffering=0)
+        """Create an empty file for the owner alone. Raises FileExistsError: evidence is never overwritten."""
+        self._file = os.fdopen(create_private(path), "wb", buffering=0)
         self._pending = bytearray()
         self.rows = 0
         """Records added so far."""
@@ -163,45 +169,67 @@ def file_name(process: int) -> str:
     return f"rows-{process}.bin"
 
 
-def read_header(path: Path) -> RowHeader:
-    """Raises RowsUnreadable when `path` is no row file of this version."""
-    with path.open("rb") as file:
-        return _parse_header(file.read(HEADER.size), path=path)
+def read_file(path: Path, *, most: int = MAX_ARRIVALS) -> Rows:
+    """One process's rows, in the order in which they ended. Raises RowsUnreadable, also for more than `most`."""
+    return _read(path, most=most)[1]
 
 
-def read_file(path: Path) -> Rows:
-    """One process's rows, in the order in which they ended. Raises RowsUnreadable."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise RowsUnreadable(f"{path}: {error.strerror}") from error
+def _read(path: Path, *, most: int) -> tuple[RowHeader, Rows]:
+    data = _data(path, most=most)
     header = _parse_header(data[: HEADER.size], path=path)
     torn = (len(data) - HEADER.size) % RECORD.size
-    return _columns(data[HEADER.size : len(data) - torn], timeout_ns=header.timeout_ns, torn_bytes=torn)
+    rows = _columns(data[HEADER.size : len(data) - torn], timeout_ns=header.timeout_ns, torn_bytes=torn)
+    _require_sense(rows, path=path)
+    return header, rows
 
 
-def read_folder(folder: Path) -> Rows:
-    """All processes' rows, file after file. Raises RowsUnreadable when there is none, or when files are of two runs."""
-    paths = sorted(folder.glob("rows-*.bin"))
+def _data(path: Path, *, most: int) -> bytes:
+    try:
+        return read_regular(path, cap=HEADER.size + RECORD.size * (most + 1) - 1)  # a torn record more is no row
+    except UsageError as error:
+        raise RowsUnreadable(str(error)) from error
+
+
+def _require_sense(rows: Rows, *, path: Path) -> None:
+    """Sums of the columns must fit into 64 bits, and outcomes be known: whoever counts rows relies on it."""
+    if max(rows.outcome, default=0) > max(Outcome):
+        raise RowsUnreadable(f"{shown(path)}: a row with outcome {max(rows.outcome)}, which this version does not know")
+    for name, column in (("intended", rows.intended_ns), ("started", rows.started_ns), ("service", rows.service_ns)):
+        if column and not (min(column) >= 0 and max(column) < _MAX_NS):
+            raise RowsUnreadable(f"{shown(path)}: a row whose {name}_ns no clock shows")
+
+
+def read_folder(folder: Path, *, most: int | None = None) -> Rows:
+    """All processes' rows, file after file. Raises RowsUnreadable when there is none, when files are of two runs, or
+    when there are more than `most` rows (None: what any run may have).
+    """
+    left = MAX_ARRIVALS if most is None else min(most, MAX_ARRIVALS)
+    paths = sorted(folder.glob("rows-*.bin")) if folder.is_dir() and not folder.is_symlink() else []
     if not paths:
         raise RowsUnreadable(
-            f"{folder}: no rows-*.bin in it: the load process never started, or this is no load folder"
+            f"{shown(folder)}: no rows-*.bin in it: the load process never started, or this is no load folder"
         )
-    headers = [read_header(path) for path in paths]
+    headers, parts = [], []
+    for path in paths:
+        header, rows = _read(path, most=left)
+        headers.append(header)
+        parts.append(rows)
+        left -= len(rows)
     if len({(header.start_ns, header.timeout_ns, header.processes) for header in headers}) > 1:
-        raise RowsUnreadable(f"{folder}: its row files belong to different runs")
-    parts = [read_file(path) for path in paths]
+        raise RowsUnreadable(f"{shown(folder)}: its row files belong to different runs")
     return parts[0] if len(parts) == 1 else _joined(parts)
 
 
 def _parse_header(data: bytes, *, path: Path) -> RowHeader:
     if len(data) < HEADER.size:
-        raise RowsUnreadable(f"{path}: shorter than its header")
+        raise RowsUnreadable(f"{shown(path)}: shorter than its header")
     magic, version, size, process, processes, pid, start_ns, timeout_ns = HEADER.unpack(data)
     if magic != MAGIC:
-        raise RowsUnreadable(f"{path}: not a row file")
+        raise RowsUnreadable(f"{shown(path)}: not a row file")
     if version != VERSION or size != RECORD.size:
-        raise RowsUnreadable(f"{path}: row format {version} ({size}-byte records), this reads format {VERSION}")
+        raise RowsUnreadable(f"{shown(path)}: row format {version} ({size}-byte records), this reads format {VERSION}")
+    if not 0 < timeout_ns <= _MAX_TIMEOUT_NS or not 0 <= start_ns < _MAX_NS:
+        raise RowsUnreadable(f"{shown(path)}: a header that no load process writes")
     return RowHeader(pid=pid, process=process, processes=processes, start_ns=start_ns, timeout_ns=timeout_ns)
 
 

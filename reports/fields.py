@@ -8,19 +8,38 @@ absent.
 from __future__ import annotations
 
 import json
-import math
+import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, TypeGuard, TypeVar
 
 from harness.errors import Problem
+from harness.history.redact import redact_text
 
 WordT = TypeVar("WordT", bound=StrEnum)
+_LARGEST = 1e18
 
 
 def load_json(text: str) -> object:
-    """Parse `text`; NaN and infinities become None. Raises json.JSONDecodeError."""
-    return json.loads(text, parse_constant=lambda _: None)
+    """Parse `text`; NaN and infinities become None. Raises json.JSONDecodeError, also for what Python's parser stumbles
+    over: nesting beyond its stack, numbers of thousands of digits, lone surrogates.
+    """
+    try:
+        value: object = json.loads(text, parse_constant=lambda _: None)
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError:
+        raise
+    except RecursionError:
+        raise json.JSONDecodeError("nested too deeply", text, 0) from None
+    except UnicodeEncodeError:
+        raise json.JSONDecodeError("half of a surrogate pair", text, 0) from None
+    except ValueError:
+        raise json.JSONDecodeError("a number that is too long", text, 0) from None
+    return value
+
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class Fields:
@@ -47,10 +66,10 @@ class Fields:
         self._problems.append(Problem(file=self._file, line=1, column=1, message=text))
 
     def text(self, name: str, *, required: bool = False) -> str:
-        """A string; "" when absent."""
+        """A string without credentials; "" when absent."""
         value = self.raw.get(name)
         if isinstance(value, str):
-            return value
+            return redact_text(value)
         if value is not None or required:
             self.problem(name, f"expected text, got {_kind(value)}")
         return ""
@@ -103,7 +122,8 @@ class Fields:
             if low is None or high is None:
                 return None
             if _is_number(low) and _is_number(high) and low <= high:
-                return float(low), float(high)
+                bounds = _finite(low), _finite(high)
+                return None if bounds[0] is None or bounds[1] is None else (bounds[0], bounds[1])
         self.problem(name, "expected [low, high], low not above high")
         return None
 
@@ -140,14 +160,18 @@ class Fields:
         if value is not None and not isinstance(value, list):
             self.problem(name, f"expected a list, got {_kind(value)}")
             return ()
-        return tuple(part if isinstance(part, str) else compact(part) for part in value or ())
+        return tuple(redact_text(part) if isinstance(part, str) else compact(part) for part in value or ())
 
 
 def compact(value: object) -> str:
     """A JSON value on one line, for showing: ``name: spot-1, ready: true`` for an object, JSON otherwise."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {part if isinstance(part, str) else json.dumps(part)}" for key, part in value.items())
-    return json.dumps(value, ensure_ascii=False)
+    try:
+        if isinstance(value, dict):
+            parts = (f"{key}: {part if isinstance(part, str) else json.dumps(part)}" for key, part in value.items())
+            return redact_text(", ".join(parts))
+        return redact_text(json.dumps(value, ensure_ascii=False))
+    except RecursionError:
+        return "nested too deeply to be shown"
 
 
 def _is_number(value: object) -> TypeGuard[float]:
@@ -155,7 +179,8 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 
 def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+    """None also for what is beyond `_LARGEST`: no measurement of ours, and arithmetic with it overflows."""
+    return float(value) if -_LARGEST <= value <= _LARGEST else None
 
 
 def _kind(value: object) -> str:

@@ -6,16 +6,22 @@ sentence.
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
+from harness.files import EVIDENCE_CAP, read_regular, shown
+from harness.history.codec import MAX_T_NS
+from harness.history.redact import redact_text
+from harness.history.redact_yaml import MAX_BYTES, redact_yaml
+from harness.history.strict import JSON_CAP
 from reports.fields import load_json
 from reports.read import read_result
-from reports.redact import redact_yaml
 from reports.result import FILE, Result
 
 _KEPT = frozenset(
@@ -31,6 +37,7 @@ _KEPT = frozenset(
     }
 )
 
+_MAX_NAMES = 200
 _DEFAULTED, _DEFAULT_S = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"), 300
 
 
@@ -46,12 +53,13 @@ class Fact:
     def text(self, name: str) -> str:
         """The field as text, "" when absent."""
         value = self.fields.get(name)
-        return "" if value is None else str(value)
+        return "" if value is None else redact_text(str(value))
 
     def number(self, name: str) -> float | None:
-        """The field as a number, None when absent or no number."""
+        """The field as a number, None when absent or no number that a run can have."""
         value = self.fields.get(name)
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        known = isinstance(value, int | float) and not isinstance(value, bool) and -1e18 < value < 1e18
+        return float(value) if known and value is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +80,8 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """`spec`: the experiment's YAML as given, secrets redacted. `experiment`, `plan`: {} when missing. `history` None:
-    no file.
+    """`spec`: the experiment's YAML, secrets hashed, without comments. `experiment`, `plan`: {} when missing.
+    `history` None: no file.
     """
 
     path: Path
@@ -103,8 +111,10 @@ def read_folder(path: Path) -> RunFolder:
     """Read the run folder `path`. Raises UsageError (no folder, no result.json) and InvalidFile (a result.json we
     cannot accept).
     """
-    if not path.is_dir():
-        raise UsageError(f"{path} is not a folder: name the folder of a run, such as runs/NAME/STAMP")
+    try:
+        entries = sorted(path.iterdir())
+    except (OSError, ValueError):
+        raise UsageError(f"{shown(path)} is not a folder: name the folder of a run, such as runs/NAME/STAMP") from None
     result = read_result(path / FILE)
     notes: list[str] = []
     return RunFolder(
@@ -115,26 +125,36 @@ def read_folder(path: Path) -> RunFolder:
         plan=_json(path / "plan.json", notes),
         history=_history(path / "history.jsonl", notes),
         notes=tuple(notes),
-        files=tuple(sorted(entry.name + ("/" if entry.is_dir() else "") for entry in path.iterdir())),
+        files=_names(entries, notes),
     )
 
 
-def _text(path: Path, notes: list[str]) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+def _names(entries: Sequence[Path], notes: list[str]) -> tuple[str, ...]:
+    """What lies in the folder; names that are no printable text are left out, and so is what is beyond `_MAX_NAMES`."""
+    names = [entry.name + ("/" if entry.is_dir() else "") for entry in entries if entry.name.isprintable()]
+    left = len(entries) - len(names[:_MAX_NAMES])
+    if left:
+        notes.append(f"{left} of {len(entries)} files of the folder are not listed.")
+    return tuple(names[:_MAX_NAMES])
+
+
+def _data(path: Path, notes: list[str], *, cap: int) -> bytes | None:
+    if not os.path.lexists(path):
         notes.append(f"{path.name} is not in the folder.")
-    except OSError as error:
-        notes.append(f"{path.name} cannot be read: {error.strerror}.")
+        return None
+    try:
+        return read_regular(path, cap=cap)
+    except UsageError as error:
+        notes.append(f"{path.name} cannot be read: {str(error).removeprefix(f'{shown(path)}: ')}.")
     return None
 
 
 def _json(path: Path, notes: list[str]) -> dict[str, Any]:
-    text = _text(path, notes)
-    if text is None:
+    data = _data(path, notes, cap=JSON_CAP)
+    if data is None:
         return {}
     try:
-        value = load_json(text)
+        value = load_json(data.decode("utf-8", "replace"))
     except json.JSONDecodeError as error:
         notes.append(f"{path.name} is not JSON (line {error.lineno}: {error.msg}).")
         return {}
@@ -145,32 +165,31 @@ def _json(path: Path, notes: list[str]) -> dict[str, Any]:
 
 
 def _spec(path: Path, notes: list[str]) -> str:
-    text = _text(path, notes)
-    if text is None:
+    data = _data(path, notes, cap=MAX_BYTES)
+    if data is None:
         return ""
-    redacted = redact_yaml(text)
+    redacted = redact_yaml(data.decode("utf-8", "replace"))
     if redacted is None:
         notes.append(f"{path.name} is not YAML; it is not shown, because secrets in it could not be told apart.")
     return redacted or ""
 
 
 def _history(path: Path, notes: list[str]) -> History | None:
-    if not path.is_file():
-        notes.append(f"{path.name} is not in the folder.")
+    data = _data(path, notes, cap=EVIDENCE_CAP)
+    if data is None:
         return None
     facts: list[Fact] = []
     tolerations: dict[str, str] = {}
     lines = damaged = 0
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        for line in stream:
-            lines += 1
-            fact = _fact(line)
-            if fact is None:
-                damaged += 1
-            elif fact.kind in _KEPT:
-                facts.append(fact)
-            elif fact.kind == "PodSeen" and fact.text("uid") not in tolerations:
-                tolerations[fact.text("uid")] = toleration_words(fact.fields.get("tolerations"))
+    for line in io.BytesIO(data):
+        lines += 1
+        fact = _fact(line.decode("utf-8", "replace"))
+        if fact is None:
+            damaged += 1
+        elif fact.kind in _KEPT:
+            facts.append(fact)
+        elif fact.kind == "PodSeen" and fact.text("uid") not in tolerations:
+            tolerations[fact.text("uid")] = toleration_words(fact.fields.get("tolerations"))
     if damaged:
         notes.append(f"{damaged} of {lines} lines of {path.name} cannot be read.")
     return History(facts=tuple(facts), lines=lines, damaged=damaged, tolerations=tolerations)
@@ -181,7 +200,7 @@ def _fact(line: str) -> Fact | None:
         raw = load_json(line)
     except json.JSONDecodeError:
         return None
-    if not isinstance(raw, dict) or not isinstance(raw.get("t_ns"), int):
+    if not isinstance(raw, dict) or not isinstance(raw.get("t_ns"), int) or abs(raw["t_ns"]) > MAX_T_NS:
         return None
     return Fact(t_s=raw["t_ns"] / 1e9, wall=str(raw.get("wall", "")), kind=str(raw.get("kind", "")), fields=raw)
 

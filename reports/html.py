@@ -18,12 +18,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.errors import TaintlabError
+from harness.history.redact import redact_text
 from harness.model.verdicts import CheckResult
 from reports import gantt, latency, nodes, story, timeline, words
 from reports.axes import TimeAxis
 from reports.evictions import planned_otherwise, replanned, worst_first
 from reports.folder import RunFolder
-from reports.redact import redact_text
 from reports.result import Result, SignalRow
 
 _HERE = Path(__file__).parent

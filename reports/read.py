@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from harness.errors import InvalidFile, Problem, UsageError
+from harness.files import read_regular, shown
+from harness.history.redact import redact_text
+from harness.history.strict import JSON_CAP
 from harness.model.verdicts import CheckResult, EvictionRow, PodVerdict, Verdict
 from reports.fields import Fields, compact, load_json
 from reports.result import (
@@ -28,17 +32,20 @@ from reports.result import (
 
 
 def read_result(path: Path) -> Result:
-    """Read `path`. Raises UsageError when there is no such file, InvalidFile with every problem when it is not a result
-    of version 1.
+    """Read `path`. Raises UsageError when there is no such file or it is no regular one, InvalidFile with every problem
+    when it is not a result of version 1.
     """
+    if not os.path.lexists(path):
+        folder = shown(path.parent)
+        raise UsageError(f"{folder} has no {path.name}: judge the run first, with `taintlab check {folder}`")
+    data = read_regular(path, cap=JSON_CAP)
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        folder = path.parent
-        raise UsageError(f"{folder} has no {path.name}: judge the run first, with `taintlab check {folder}`") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
-    return parse_result(text, file=str(path))
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        at = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+        raise InvalidFile([Problem(shown(path), *at, "not UTF-8 text", "was the file edited?")]) from error
+    return parse_result(text, file=shown(path))
 
 
 def parse_result(text: str, *, file: str = FILE) -> Result:
@@ -226,4 +233,4 @@ def _shown(row: Fields, name: str) -> str:
 def _text_of(value: Any) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else compact(value)
+    return redact_text(value) if isinstance(value, str) else compact(value)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.files import shown, write_whole
 from reports.folder import read_folder
 from reports.html import html_page
 from reports.junit import Inconclusive, junit_xml
@@ -29,17 +29,7 @@ def render(folder: Path, *, inconclusive: Inconclusive = Inconclusive.SKIPPED) -
     }
     for name, text in written.items():
         try:
-            _replace(folder / name, text)
+            write_whole(folder / name, text.encode("utf-8", "replace"))
         except OSError as error:
-            raise UsageError(f"{folder / name} cannot be written: {error.strerror}") from error
+            raise UsageError(f"{shown(folder / name)} cannot be written: {error.strerror}") from error
     return folder / PAGE
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write `text` beside `path`, see it onto the disk, and put it in place."""
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

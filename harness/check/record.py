@@ -30,7 +30,8 @@ from loadgen.rows import Rows
 class RunRecord:
     """A run as the folder tells it. `rows` is None when the experiment has no load, or it left nothing readable.
 
-    `settings`: the control plane's, for the predictor.
+    `settings`: the control plane's, for the predictor. `damage`: what is not as it was when the run ended, one sentence
+    each (`harness.history.seal`).
     """
 
     experiment: Experiment
@@ -40,6 +41,7 @@ class RunRecord:
     traffic: Traffic | None
     load_summary: Mapping[str, Any]
     settings: Settings
+    damage: tuple[str, ...] = ()
 
     @property
     def windows(self) -> dict[PhaseName, Window]:

@@ -36,7 +36,7 @@ class Gate:
 
 def gates(record: RunRecord) -> list[Gate]:
     """Every gate that applies to this run."""
-    out = [_completed(record), _recorded(record)]
+    out = [_completed(record), *_evidence_whole(record), _recorded(record)]
     if any(step.action is Action.INJECT for step in record.plan.steps):
         out.append(_injected(record))
     if record.experiment.load is not None:
@@ -64,6 +64,15 @@ def _completed(record: RunRecord) -> Gate:
     ok = ended.state in ("completed", "aborted")
     verb = "was interrupted" if ended.state == "interrupted" else ended.state
     return Gate(_ENDED, ok, f"the run {verb}: {ended.message}".removesuffix(": "), "ended by itself")
+
+
+def _evidence_whole(record: RunRecord) -> list[Gate]:
+    """The files are those that the run left: none for a run that was killed, which has no digests and is INVALID."""
+    if record.ended is None and not record.damage:
+        return []
+    more = f" (and {len(record.damage) - 1} more)" if len(record.damage) > 1 else ""
+    measured = record.damage[0] + more if record.damage else "every file as it was when the run ended"
+    return [Gate("evidence-whole", not record.damage, measured, "as it was when the run ended")]
 
 
 def _recorded(record: RunRecord) -> Gate:

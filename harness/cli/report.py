@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import ExitCode
+from harness.files import shown
 from harness.history.folder import existing
 from reports.render import render
 
@@ -20,5 +21,5 @@ def add_parser(subparsers: Any) -> None:
 
 def handle(options: argparse.Namespace) -> int:
     """0 when the page was written; it never judges anything anew."""
-    print(render(existing(options.folder).path))
+    print(shown(render(existing(options.folder).path)))
     return int(ExitCode.PASS)

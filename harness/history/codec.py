@@ -3,18 +3,55 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
+from harness.history.redact import redact_text
 from harness.model import events
+from harness.model.experiment import PhaseName
+from harness.model.plan import Action
+from harness.model.taints import Effect, tolerations_from_api
 
 _KINDS: dict[str, type[Any]] = {cls.__name__: cls for cls in typing.get_args(events.Fact)}
+MAX_T_NS = 30 * 24 * 3600 * 10**9
+"""No run lasts longer than 30 days: each of its four phases has at most one."""
+_PROSE = frozenset(("message", "why"))
+"""Fields that hold other programs' words, and so perhaps a URL with its password."""
+_BEYOND = {math.inf: "+Inf", -math.inf: "-Inf"}
+"""Prometheus's spelling of values that JSON has no number for."""
+
+
+class _Envelope(msgspec.Struct):
+    id: int
+    t_ns: int
+    wall: str
+    source: str
+    kind: str
+    origin_wall: str | None = None
+    cause: int | None = None
+
+
+class _Taint(msgspec.Struct):
+    key: str
+    effect: Effect
+    value: str | None = None
+
+
+class _Toleration(msgspec.Struct):
+    key: str | None = None
+    operator: str | None = None
+    value: str | None = None
+    effect: str | None = None
+    tolerationSeconds: int | None = None  # noqa: N815 -- the API's name
 
 
 def to_json(entry: events.Entry) -> dict[str, Any]:
     """The flat JSON object of one entry: envelope, ``kind``, then the fact's own fields; absent optionals are left
-    out.
+    out. Infinities become texts; credentials in messages are taken out.
     """
     out: dict[str, Any] = {"id": entry.id, "t_ns": entry.t_ns, "wall": entry.wall, "source": entry.source}
     out["kind"] = type(entry.fact).__name__
@@ -23,29 +60,56 @@ def to_json(entry: events.Entry) -> dict[str, Any]:
     if entry.cause is not None:
         out["cause"] = entry.cause
     for field in dataclasses.fields(entry.fact):
-        out[field.name] = getattr(entry.fact, field.name)
+        out[field.name] = _written(field.name, getattr(entry.fact, field.name))
     return out
 
 
-def from_json(obj: Mapping[str, Any]) -> events.Entry:
-    """The entry that `to_json` wrote; ValueError for a kind this version does not know, TypeError for missing
-    fields.
+def _written(name: str, value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return _BEYOND.get(value)  # NaN is no value
+    return redact_text(value) if name in _PROSE and isinstance(value, str) else value
+
+
+def from_json(obj: Any) -> events.Entry:
+    """The entry that `to_json` wrote; ValueError naming the place for a kind this version does not know, a field that
+    is missing or of another type, and for values that no run can have written.
     """
-    cls = _KINDS.get(obj["kind"])
+    envelope = msgspec.convert(obj, _Envelope)
+    cls = _KINDS.get(envelope.kind)
     if cls is None:
-        raise ValueError(f"unknown kind of fact {obj['kind']!r}: written by a newer taintlab?")
-    values = {field.name: _frozen(obj[field.name]) for field in dataclasses.fields(cls) if field.name in obj}
+        raise ValueError(f"unknown kind of fact {envelope.kind[:60]!r}: written by a newer taintlab?")
+    if abs(envelope.t_ns) > MAX_T_NS:
+        raise ValueError(f"no run lasts {envelope.t_ns / 1e9:.3g} s - at `$.t_ns`")
+    if cls is events.Sample and isinstance(obj, Mapping) and obj.get("value") in _BEYOND.values():
+        obj = {**obj, "value": float(obj["value"])}
+    fact = msgspec.convert(obj, cls)
+    _require_sense(fact)
     return events.Entry(
-        id=obj["id"],
-        t_ns=obj["t_ns"],
-        wall=obj["wall"],
-        source=obj["source"],
-        fact=cls(**values),
-        origin_wall=obj.get("origin_wall"),
-        cause=obj.get("cause"),
+        id=envelope.id,
+        t_ns=envelope.t_ns,
+        wall=envelope.wall,
+        source=envelope.source,
+        fact=fact,
+        origin_wall=envelope.origin_wall,
+        cause=envelope.cause,
     )
 
 
-def _frozen(value: Any) -> Any:
-    """JSON arrays become tuples, as the facts have them."""
-    return tuple(value) if isinstance(value, list) else value
+def _require_sense(fact: events.Fact) -> None:
+    """What types alone do not say, and the judges rely on."""
+    match fact:
+        case events.RunStarted(mono_ns=mono_ns) if not 0 <= mono_ns < 1 << 62:
+            raise ValueError("no clock shows that - at `$.mono_ns`")
+        case events.NodeSeen(taints=taints):
+            msgspec.convert(taints, list[_Taint])
+        case events.PodSeen(tolerations=tolerations):
+            msgspec.convert(tolerations, list[_Toleration])
+            tolerations_from_api(tolerations)
+        case events.StepInvoked(action=Action.PHASE, subject=subject):
+            msgspec.convert(subject, PhaseName)
+        case events.Sample(labels=labels) if "t_s" in labels:
+            second = float(labels["t_s"])
+            if not abs(second) <= MAX_T_NS / 1e9:
+                raise ValueError("no second of a run - at `$.labels.t_s`")
+        case _:
+            pass

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
+from harness.files import make_private_folder, shown, write_whole
 from harness.history.plain import plain
+from harness.history.strict import read_json as read_json  # what is written here is read there
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +21,12 @@ class RunFolder:
 
     @property
     def spec(self) -> Path:
-        """The experiment as given."""
+        """The experiment as given, its secrets hashed."""
         return self.path / "spec.yaml"
 
     @property
     def experiment(self) -> Path:
-        """The experiment resolved, every default filled in."""
+        """The experiment resolved, every default filled in, its secrets hashed."""
         return self.path / "experiment.json"
 
     @property
@@ -54,6 +55,11 @@ class RunFolder:
         return self.path / "load"
 
     @property
+    def evidence(self) -> Path:
+        """Digests of all files that the judges read, see `harness.history.seal`."""
+        return self.path / "evidence.json"
+
+    @property
     def verdicts(self) -> Path:
         """Every check's result in full."""
         return self.path / "verdicts.json"
@@ -70,46 +76,36 @@ class RunFolder:
 
 
 def create(path: Path) -> RunFolder:
-    """A new, empty run folder; UsageError when `path` exists and is not an empty folder (nothing is ever
-    overwritten).
+    """A new, empty run folder for the owner alone; UsageError when `path` exists and is not an empty folder (nothing is
+    ever overwritten).
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path)
         if any(path.iterdir()):
-            raise UsageError(f"{path}: not empty; a run never overwrites: name another folder with --out")
+            raise UsageError(f"{shown(path)}: not empty; a run never overwrites: name another folder with --out")
     except (FileExistsError, NotADirectoryError) as error:
-        raise UsageError(f"{path}: is a file; name a folder with --out") from error
-    except PermissionError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+        raise UsageError(f"{shown(path)}: is a file; name a folder with --out") from error
+    except (OSError, ValueError) as error:
+        words = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{shown(path)}: cannot be written: {words}") from error
     return RunFolder(path)
 
 
 def existing(path: Path) -> RunFolder:
     """The folder of a run that was begun; UsageError when there is no history in it."""
     folder = RunFolder(path)
-    if not folder.history.is_file():
+    try:
+        begun = folder.history.is_file()
+    except OSError:  # a name that is too long, or a folder that we may not look into
+        begun = False
+    if not begun:
         raise UsageError(
-            f"{path}: no run here (no {folder.history.name}); run folders are named at the end of `taintlab run`"
+            f"{shown(path)}: no run here (no {folder.history.name}); run folders are named at the end of `taintlab run`"
         )
     return folder
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `plain(value)` atomically: a reader sees the old file or the whole new one."""
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(plain(value), file, indent=1, ensure_ascii=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def read_json(path: Path) -> Any:
-    """A JSON file; UsageError naming it when it is missing or broken."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UsageError(f"{path}: no JSON: {error}") from error
+    """Write `plain(value)` so that a reader sees the old file or the whole new one. OSError as `write_whole`."""
+    text = json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_whole(path, text.encode("utf-8", "replace"))

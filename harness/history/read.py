@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import InvalidFile, Problem
+from harness.errors import InvalidFile
+from harness.files import read_regular, shown
 from harness.history.codec import from_json
+from harness.history.strict import invalid, parse
 from harness.model.events import Entry, RunStarted
 
 
@@ -27,15 +28,21 @@ class History:
 
 
 def read_history(path: Path) -> History:
-    """Read ``history.jsonl``. A torn last line is tolerated; any other bad line raises InvalidFile naming it."""
-    entries: list[Entry] = []
-    text = path.read_text(encoding="utf-8", errors="replace")
-    lines = text.split("\n")
-    complete = lines[:-1]
-    for number, line in enumerate(complete, start=1):
-        try:
-            entries.append(from_json(json.loads(line)))
-        except (ValueError, TypeError, KeyError) as error:
-            problem = Problem(str(path), number, 1, f"not a fact of this version: {error}", "was the file edited?")
-            raise InvalidFile([problem]) from error
-    return History(tuple(entries), torn=bool(lines[-1]))
+    """Read ``history.jsonl``. A torn last line is tolerated; any other bad line raises InvalidFile naming it.
+    UsageError for what is no regular file.
+    """
+    file = shown(path)
+    lines = read_regular(path).split(b"\n")
+    torn = bool(lines.pop())
+    return History(tuple(_entry(line, file, number) for number, line in enumerate(lines, start=1)), torn=torn)
+
+
+def _entry(line: bytes, file: str, number: int) -> Entry:
+    try:
+        return from_json(parse(line, file=file, line=number))
+    except InvalidFile as error:
+        problem = error.problems[0]
+        message = f"not a fact of this version: {problem.message}"
+        raise invalid(file, message, line=problem.line, column=problem.column) from error
+    except ValueError as error:
+        raise invalid(file, f"not a fact of this version: {error}", line=number) from error

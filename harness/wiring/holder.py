@@ -15,10 +15,10 @@ def this_holder() -> Holder:
     """This process: host, boot, pid, start ticks, and the pid namespace that the pid is of."""
     return Holder(
         host=socket.gethostname(),
-        boot=_BOOT_ID.read_text().strip(),
+        boot_id=_BOOT_ID.read_text().strip(),
         pid=os.getpid(),
-        started=started_ticks(os.getpid()) or 0,
-        pid_namespace=os.stat("/proc/self/ns/pid").st_ino,
+        start_ticks=started_ticks(os.getpid()) or 0,
+        pid_namespace=Path("/proc/self/ns/pid").stat().st_ino,
     )
 
 

@@ -1,61 +1,172 @@
-"""Judging a run from its folder alone, and writing the result down."""
+"""Judging a run from its folder alone, and writing the result down. The folder may come from anybody."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
 
 from harness.check.judge import Judgement, judge
 from harness.check.record import RunRecord
 from harness.check.result import result_json
 from harness.check.traffic import traffic_of
 from harness.errors import UsageError
+from harness.files import shown
 from harness.history.folder import RunFolder, read_json, write_json
-from harness.history.plain import decode
-from harness.history.query import facts
-from harness.history.read import read_history
+from harness.history.plain import decode, plain
+from harness.history.query import facts, phase_windows
+from harness.history.read import History, read_history
+from harness.history.redact import redact_texts
+from harness.history.seal import damage
+from harness.history.strict import invalid
 from harness.model import events
 from harness.model.experiment import Experiment
 from harness.model.plan import Plan
 from harness.plan.predict.settings import Settings
-from harness.run.ledger import all_records, outstanding
+from harness.run.ledger import read_ledger
 from loadgen.rows import Rows, RowsUnreadable, read_folder
 
+T = TypeVar("T")
+_BEYOND_PLAN_S = 3600.0
+"""What a run may take beyond its phases: waiting until the workload is ready, healing, a slow API server."""
+_LONGEST_S = 4 * 24 * 3600.0
+"""Four phases of at most a day each."""
 
-def load_record(folder: RunFolder) -> RunRecord:
-    """Everything the judges need, read from disk; UsageError naming the file that is missing or of another version."""
-    try:
-        experiment = decode(Experiment, read_json(folder.experiment))
-        plan = decode(Plan, read_json(folder.plan))
-        settings = decode(Settings, read_json(folder.versions)["settings"])
-    except (ValueError, KeyError) as error:
-        raise UsageError(f"{folder.path}: cannot be judged by this version of taintlab: {error}") from error
+
+class _Versions(msgspec.Struct):
+    """``versions.json``, as far as the result shows it."""
+
+    settings: dict[str, Any]
+    versions: dict[str, str | int | float | None]
+    environment: dict[str, Any]
+
+
+class _Summary(msgspec.Struct):
+    """What the gates take from the load process's summary."""
+
+    due: int
+    sent: int
+    cpu: float
+    lateness_p99_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A run, and what of its versions the result repeats."""
+
+    record: RunRecord
+    versions: dict[str, Any]
+    environment: dict[str, Any]
+
+
+def load_record(folder: RunFolder) -> Loaded:
+    """Everything the judges need, read from disk; UsageError or InvalidFile naming the file that is missing, damaged or
+    of another version.
+    """
     history = read_history(folder.history)
-    rows = _rows(folder) if experiment.load is not None else None
+    _require_format(folder, history)
+    experiment = _decoded(folder.experiment, lambda value: decode(Experiment, value))
+    plan = _decoded(folder.plan, lambda value: decode(Plan, value))
+    versions = _decoded(folder.versions, lambda value: msgspec.convert(value, _Versions))
+    settings = _decoded(folder.versions, lambda _: decode(Settings, versions.settings))
+    _require_length(folder, history, experiment)
+    summary = _summary(folder, history)
+    rows = _rows(folder, summary) if experiment.load is not None else None
     traffic = None if rows is None else traffic_of(rows, start_mono_ns=history.started.mono_ns)
-    ended = next((fact for _, fact in facts(history, events.LoadEnded)), None)
-    summary = dict(ended.summary) if ended else {}
-    return RunRecord(experiment, plan, history, rows, traffic, summary, settings)
+    whole = any(True for _ in facts(history, events.RunEnded))
+    found = damage(folder) if whole or folder.evidence.exists() else ()  # a run that was killed has no seal
+    if not folder.ledger.exists():
+        found = (*found, f"{folder.ledger.name} is missing: what was undone is not known")
+    record = RunRecord(experiment, plan, history, rows, traffic, summary, settings, damage=found)
+    return Loaded(record, versions.versions, versions.environment)
 
 
-def _rows(folder: RunFolder) -> Rows | None:
+def _decoded(path: Any, read: Callable[[Any], T]) -> T:
+    value = read_json(path)
     try:
-        return read_folder(folder.load)
+        return read(value)
+    except (ValueError, RecursionError) as error:
+        words = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise invalid(shown(path), f"cannot be judged by this version of taintlab: {words}") from error
+
+
+def _require_format(folder: RunFolder, history: History) -> None:
+    file = shown(folder.history)
+    if not history.entries or not isinstance(history.entries[0].fact, events.RunStarted):
+        raise invalid(file, "a history starts with RunStarted")
+    written = history.started.format
+    if written < events.FORMAT:
+        raise UsageError(
+            f"{file}: written by an older taintlab (format {written}), which kept nothing that proves that a pod "
+            "stayed: run the experiment again, or look at what was judged then with `taintlab report`"
+        )
+    if written > events.FORMAT:
+        raise UsageError(f"{file}: format {written}, written by a newer taintlab: judge it with that one")
+
+
+def _require_length(folder: RunFolder, history: History, experiment: Experiment) -> None:
+    """The result has a value for each second: a history that claims more of them than the phases have is no history."""
+    try:
+        end_s = max((window.end_ns for window in phase_windows(history).values()), default=0) / 1e9
+    except ValueError as error:
+        raise invalid(shown(folder.history), str(error)) from error
+    planned_s = experiment.phases.total_s
+    if not 0 <= planned_s <= _LONGEST_S:
+        raise invalid(shown(folder.experiment), f"phases of {planned_s:.3g} s - at `$.phases`")
+    if end_s > planned_s + _BEYOND_PLAN_S:
+        raise invalid(shown(folder.history), f"phases that last {end_s:.0f} s, where {planned_s:.0f} s were planned")
+
+
+def _summary(folder: RunFolder, history: History) -> dict[str, Any]:
+    """The load process's summary; {} when there is none."""
+    ended = next((fact for _, fact in facts(history, events.LoadEnded)), None)
+    if ended is None:
+        return {}
+    try:
+        if ended.ok:
+            msgspec.convert(ended.summary, _Summary)
+    except ValueError as error:
+        raise invalid(shown(folder.history), f"LoadEnded holds no summary: {error}") from error
+    return dict(ended.summary)
+
+
+def _rows(folder: RunFolder, summary: dict[str, Any]) -> Rows | None:
+    try:
+        return read_folder(folder.load, most=summary.get("due"))
     except RowsUnreadable:
         return None
 
 
-def judge_folder(path: RunFolder) -> tuple[Judgement, dict[str, Any]]:
-    """Judge, write ``verdicts.json`` and ``result.json``, and return both."""
-    record = load_record(path)
-    still_ours = [f"{item.what} ({item.subject})" for item in outstanding(path.ledger)]
-    judgement = judge(record, leftovers=still_ours)
-    versions = read_json(path.versions)
-    result = result_json(record, judgement, versions=versions["versions"])
-    result["environment"] = versions["environment"]
+def judge_folder(path: RunFolder, *, leftovers: Sequence[str] = ()) -> tuple[Judgement, dict[str, Any]]:
+    """Judge, write ``verdicts.json`` and ``result.json``, and return both. `leftovers`: what the run itself knows to be
+    left, beside what ledger and history say. UsageError or InvalidFile when the folder
+    holds no run that can be judged, or cannot be written to.
+    """
+    loaded = load_record(path)
+    ledger = read_ledger(path.ledger)
+    still_ours = [f"{item.what} ({item.subject})" for item in ledger.outstanding] + list(ledger.problems)
+    still_ours += [line for line in leftovers if line not in still_ours]
+    try:
+        judgement = judge(loaded.record, leftovers=still_ours)
+        result = result_json(loaded.record, judgement, versions=loaded.versions)
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        # Each file is well formed by now: they contradict each other, as no run's files do.
+        words = f"{type(error).__name__}: {error}"
+        raise UsageError(
+            f"{shown(path.path)}: its files contradict each other, so it cannot be judged ({words[:200]}): "
+            "were they edited?"
+        ) from error
+    result["environment"] = loaded.environment
     result["ledger"] = [
         {"record": item.id, "subject": item.subject, "what": item.what, "healed": healed}
-        for item, healed in all_records(path.ledger)
+        for item, healed in ledger.records
     ]
-    write_json(path.verdicts, judgement)
-    write_json(path.result, result)
+    result = redact_texts(result)
+    try:
+        write_json(path.verdicts, redact_texts(plain(judgement)))
+        write_json(path.result, result)
+    except OSError as error:
+        raise UsageError(f"{shown(path.path)}: cannot be written: {error.strerror}") from error
     return judgement, result

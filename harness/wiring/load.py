@@ -41,16 +41,21 @@ def load_config(experiment: Experiment, load: Load) -> LoadConfig:
 class LoadgenDriver:
     """See `harness.run.ports.LoadDriver`."""
 
-    def __init__(self, config: LoadConfig, folder: Path, *, prefix: tuple[str, ...], clock: Clock) -> None:
-        """`prefix`: argv that puts the load process where the service can be reached."""
+    def __init__(
+        self, config: LoadConfig, folder: Path, *, prefix: tuple[str, ...], clock: Clock, keep_secrets: bool = False
+    ) -> None:
+        """`prefix`: argv that puts the load process where the service can be reached. `keep_secrets`: store what is
+        sent as it is, rather than hashed.
+        """
         self._config = config
         self._folder = folder
         self._prefix = prefix
+        self._keep_secrets = keep_secrets
         self._process = LoadProcess(clock=clock)
 
     async def start(self) -> None:
         """LoadFailed when it does not come up."""
-        await self._process.start(self._config, self._folder, prefix=self._prefix)
+        await self._process.start(self._config, self._folder, prefix=self._prefix, keep_secrets=self._keep_secrets)
 
     async def ticks(self) -> AsyncIterator[Tick]:
         """Live seconds."""

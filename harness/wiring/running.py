@@ -11,7 +11,7 @@ import signal
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,15 @@ import harness
 from harness.adapters.prometheus import PrometheusMetrics
 from harness.check.judge import Judgement
 from harness.clock import Clock, wall_text
-from harness.errors import ClusterError
-from harness.faults.claim import claim_of
+from harness.errors import CannotRecord, ClusterError, HealFailed, TaintlabError
+from harness.faults.claim import Holder, claim_of
+from harness.files import write_whole
 from harness.history import folder as folders
 from harness.history.folder import RunFolder, write_json
 from harness.history.record import Recorder
+from harness.history.redact import redact_experiment
+from harness.history.redact_yaml import stored_spec
+from harness.history.seal import seal
 from harness.model import events
 from harness.model.experiment import Experiment
 from harness.model.plan import Plan
@@ -31,12 +35,14 @@ from harness.model.world import World, node_from_api
 from harness.plan.forecast import forecast_planned
 from harness.plan.steps import describe, make_steps
 from harness.plan.targets import choose_targets
-from harness.run.conduct import Conductor, Outcome, Stage
+from harness.run.conduct import READY_TIMEOUT_S, Conductor, Outcome, Stage
 from harness.run.deeds import Deeds
-from harness.run.ledger import Ledger
+from harness.run.ledger import Header, Ledger
 from harness.run.observe import NODE_PATH, Observer
 from harness.run.ports import Progress
+from harness.run.voice import Unharmed
 from harness.run.workload import Workload
+from harness.wiring.holder import this_holder
 from harness.wiring.judging import judge_folder
 from harness.wiring.load import LoadgenDriver, load_config
 from harness.wiring.place import Place
@@ -76,7 +82,13 @@ def default_folder(experiment: Experiment, *, clock: Clock, base: Path) -> Path:
 
 
 async def run_experiment(
-    experiment: Experiment, place: Place, path: Path, *, clock: Clock, progress: Progress
+    experiment: Experiment,
+    place: Place,
+    path: Path,
+    *,
+    clock: Clock,
+    progress: Progress,
+    keep_secrets: bool = False,
 ) -> Finished:
     """Run `experiment` on `place` with `path` as its folder, judge it, and return what came of it.
 
@@ -87,9 +99,15 @@ async def run_experiment(
     targets = await _preflight(experiment, place, clock)
     folder = folders.create(path)
     identity = Identity(new_run_id(experiment.name), experiment.name, this_holder())
-    recorder, ledger = _records(folder, identity, place, clock, subjects=len(targets) + len(experiment.workload))
+    try:
+        _write_experiment(folder, experiment, keep_secrets=keep_secrets)
+        subjects = len(targets) + len(experiment.workload)
+        ledger = Ledger(folder.ledger, Header(identity.run, experiment.name, place.reach), records=subjects)
+        recorder = Recorder(folder.history, clock, run_id=identity.run)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise CannotRecord(f"{folder.path}: no room for the undo record ({why}); nothing was touched") from error
     voice = Unharmed(progress)
-    outcome: Outcome | None = None
     try:
         outcome = await _conduct(experiment, targets, place, folder, recorder, ledger, identity, voice, clock)
     finally:
@@ -101,16 +119,10 @@ async def run_experiment(
     return _finish(folder, outcome)
 
 
-def _records(
-    folder: RunFolder, identity: Identity, place: Place, clock: Clock, *, subjects: int
-) -> tuple[Recorder, Ledger]:
-    """The two records of a run, opened before anything is touched."""
-    try:
-        ledger = Ledger(folder.ledger, Header(identity.run, identity.experiment, place.reach), records=subjects)
-        return Recorder(folder.history, clock, run_id=identity.run), ledger
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise CannotRecord(f"{folder.path}: no room for the undo record ({why}); nothing was touched") from error
+def _write_experiment(folder: RunFolder, experiment: Experiment, *, keep_secrets: bool) -> None:
+    spec = Path(experiment.source).read_text(encoding="utf-8-sig")
+    write_whole(folder.spec, stored_spec(spec, keep_secrets=keep_secrets).encode())
+    write_json(folder.experiment, experiment if keep_secrets else redact_experiment(experiment))
 
 
 def _keep_traceback(folder: RunFolder, defect: BaseException) -> None:
@@ -121,7 +133,8 @@ def _keep_traceback(folder: RunFolder, defect: BaseException) -> None:
 def _finish(folder: RunFolder, outcome: Outcome) -> Finished:
     """Seal and judge. Whatever goes wrong with that, what is left on the cluster is told."""
     try:
-        seal(folder)
+        with contextlib.suppress(OSError):  # a full disk: no seal, so the verdict is INVALID and says so
+            seal(folder)
         judgement, result = judge_folder(folder, leftovers=outcome.leftovers)
     except (TaintlabError, OSError) as error:
         why = " ".join(str(error).split())

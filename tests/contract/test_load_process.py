@@ -205,12 +205,12 @@ def test_it_dies_with_its_harness_and_leaves_rows_and_summary(
 
 def start_directly(what: LoadConfig, folder: Path) -> subprocess.Popen[bytes]:
     """The child without `LoadProcess`, ordered to start in 1.5 s."""
-    what.write(folder / "config.json")
     planned = schedule(what.arrivals, rate_per_s=what.rate_per_s, duration_s=what.duration_s, seed=what.seed)
     write(planned, folder / FILE_NAME)
     command = [sys.executable, "-m", "loadgen.locustfile", str(folder), "0"]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdin is not None
+    child.stdin.write(json.dumps(what.to_json()).encode() + b"\n")
     child.stdin.write(f"start {time.monotonic_ns() + 1_500_000_000}\n".encode())
     child.stdin.flush()
     return child

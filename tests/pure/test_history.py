@@ -62,8 +62,12 @@ def example(kind: type) -> events.Fact:
     values: dict[str, object] = {}
     for number, field in enumerate(dataclasses.fields(kind)):
         hint = str(hints[field.name])
-        if "tuple" in hint:
-            values[field.name] = ({"key": "spot", "n": number},)
+        if "tuple[str" in hint:
+            values[field.name] = (f"text {number}",)
+        elif "tuple[tuple" in hint:
+            values[field.name] = ((number + 0.5, 1.0),)
+        elif "tuple" in hint:
+            values[field.name] = ({"key": "spot", "effect": "NoExecute", "n": number},)
         elif "Mapping" in hint:
             values[field.name] = {"k": str(number)}
         elif "bool" in hint:
