@@ -5,7 +5,8 @@ on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from harness.clock import Instant
@@ -13,11 +14,16 @@ from harness.errors import ClusterError
 from harness.history.record import Recorder
 from harness.model import events
 from harness.model.world import Node, Pod, World, node_from_api, pod_from_api
+from harness.run.closing import close_list
 from harness.run.ports import Cluster, Json
+from harness.run.standstill import watch_standstill
 from harness.run.watch import Watcher
 
 POD_PATH = "/api/v1/pods"
 NODE_PATH = "/api/v1/nodes"
+START_S = 60.0
+"""How long the first lists of pods and nodes may take."""
+_REMEMBERED = 4096
 
 
 def pod_seen(change: str, obj: Json) -> events.PodSeen:
@@ -53,7 +59,24 @@ def node_seen(change: str, obj: Json) -> events.NodeSeen:
         unschedulable=node.unschedulable,
         ready=node.ready,
         resource_version=node.resource_version,
+        taints_by=written_by(obj, "f:taints"),
+        unschedulable_by=written_by(obj, "f:unschedulable"),
     )
+
+
+def written_by(obj: Json, field: str) -> str:
+    """Who wrote a field of `spec` last and when, of metadata.managedFields: ``kubectl-taint 2026-01-02T03:04:05Z``; ""
+    when nobody owns it (also after it was removed).
+    """
+    owners = [
+        (str(entry.get("time") or ""), number, str(entry.get("manager") or ""))
+        for number, entry in enumerate(obj["metadata"].get("managedFields") or ())
+        if field in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+    ]
+    if not owners:
+        return ""
+    time, _, manager = max(owners)
+    return f"{manager} {time}".strip()
 
 
 def slice_seen(change: str, obj: Json) -> events.EndpointSeen:
@@ -69,6 +92,7 @@ def slice_seen(change: str, obj: Json) -> events.EndpointSeen:
         slice=obj["metadata"]["name"],
         ready=0 if change in ("DELETED", "VANISHED") else sum(c.get("ready", True) is not False for c in conditions),
         terminating=sum(bool(c.get("terminating")) for c in conditions),
+        resource_version=obj["metadata"].get("resourceVersion", ""),
     )
 
 
@@ -91,42 +115,83 @@ class Observer:
 
     def __init__(self, cluster: Cluster, recorder: Recorder) -> None:
         """Nothing is watched until `start`."""
+        self._cluster = cluster
         self._recorder = recorder
         self._changed = asyncio.Condition()
         self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
         self._listeners: list[Callable[[events.PodSeen, Instant], None]] = []
         self._seen_nodes: dict[str, tuple[Any, ...]] = {}
-        self._pods = Watcher(cluster, recorder, resource="pods", path=POD_PATH, on_change=self._pod)
-        self._nodes = Watcher(cluster, recorder, resource="nodes", path=NODE_PATH, on_change=self._node)
-        self._slices = Watcher(
-            cluster,
-            recorder,
-            resource="endpointslices",
-            path="/apis/discovery.k8s.io/v1/endpointslices",
-            on_change=self._slice,
-        )
-        self._events = Watcher(cluster, recorder, resource="events", path="/api/v1/events", on_change=self._event)
+        self._writes = _Writes(recorder)
+
+        def watcher(resource: str, path: str, on_change: Callable[[str, Json, Instant], None]) -> Watcher:
+            required = resource in ("pods", "nodes")
+            return Watcher(cluster, recorder, resource=resource, path=path, on_change=on_change, required=required)
+
+        self._pods = watcher("pods", POD_PATH, self._pod)
+        self._nodes = watcher("nodes", NODE_PATH, self._node)
+        self._slices = watcher("endpointslices", "/apis/discovery.k8s.io/v1/endpointslices", self._slice)
+        self._events = watcher("events", "/api/v1/events", self._event)
+        self._watchers = (self._pods, self._nodes, self._slices, self._events)
 
     async def start(self) -> None:
-        """Start the watches and return when pods and nodes are listed. ClusterError when one of these two is not
-        allowed.
+        """Start the watches and return when pods and nodes are listed. ClusterError when one of these two is refused,
+        or not had within START_S.
         """
-        for watcher in (self._pods, self._nodes, self._slices, self._events):
-            self._tasks.append(asyncio.create_task(watcher.run()))
-        for watcher, task in zip((self._pods, self._nodes), self._tasks, strict=False):
-            listed = asyncio.create_task(watcher.listed.wait())
-            await asyncio.wait({listed, task}, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                listed.cancel()
-                task.result()
+        self._task("standstill", watch_standstill(self._recorder))
+        for watcher in self._watchers:
+            task = self._task(watcher.resource, watcher.run())
+            if watcher in (self._pods, self._nodes):
+                await self._first_list(watcher, task)
+
+    async def _first_list(self, watcher: Watcher, task: asyncio.Task[None]) -> None:
+        listed = asyncio.create_task(watcher.listed.wait())
+        await asyncio.wait({listed, task}, timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
+        if watcher.listed.is_set():
+            return
+        listed.cancel()
+        if task.done():
+            task.result()
+        raise ClusterError(f"{watcher.resource} could not be listed within {START_S:g} s: {watcher.trouble}")
+
+    def _task(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        task.add_done_callback(lambda done: self._ended(name, done))
+        self._tasks.append(task)
+        return task
+
+    def _ended(self, name: str, task: asyncio.Task[None]) -> None:
+        """No task ends by itself unsaid; a watcher tells its own errors."""
+        if self._stopping:
+            return
+        if task.cancelled():
+            self._recorder.record(events.RecorderFailed(name, "cancelled from outside"), source="watch")
+        elif name == "standstill":
+            self._recorder.record(events.RecorderFailed(name, repr(task.exception())), source="watch")
 
     async def stop(self) -> None:
-        """End the watches; one that died earlier has its reason in the history."""
+        """End the watches, without another fact; to be called before RunEnded is written. May be called again."""
+        self._stopping = True
         for task in self._tasks:
             task.cancel()
-        for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
-            if isinstance(outcome, Exception) and not isinstance(outcome, ClusterError):
-                self._recorder.record(events.RecorderFailed("watch", repr(outcome)), source="watch")
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def close_list(self, targets: Iterable[str], namespaces: Iterable[str]) -> None:
+        """List pods, nodes and EndpointSlices anew, before anything of the run is removed, and write down what is
+        there and what the watches missed. Takes at most 20 s; what goes wrong is in the history, never raised.
+
+        `targets`: node names; `namespaces`: the workload's.
+        """
+        listed = (self._pods, self._nodes, self._slices)
+        await close_list(
+            self._cluster, self._recorder, listed, targets=frozenset(targets), namespaces=frozenset(namespaces)
+        )
+
+    def wrote(self, resource: str, resource_version: str) -> None:
+        """A write of ours was acknowledged just now with `resource_version` (of ``nodes`` or ``pods``): how long its
+        line takes to come is a LatencyMeasured, whichever of the two came first.
+        """
+        self._writes.acknowledged(resource, resource_version, self._recorder.now())
 
     def on_pod(self, listener: Callable[[events.PodSeen, Instant], None]) -> None:
         """Call `listener` for each pod change from now on."""
@@ -172,6 +237,7 @@ class Observer:
 
     def _pod(self, change: str, obj: Json, arrived: Instant) -> None:
         seen = pod_seen(change, obj)
+        self._writes.shown("pods", change, seen.resource_version, arrived)
         self._recorder.record(seen, source="watch", at=arrived, origin_wall=obj["metadata"].get("deletionTimestamp"))
         for listener in self._listeners:
             listener(seen, arrived)
@@ -179,7 +245,8 @@ class Observer:
 
     def _node(self, change: str, obj: Json, arrived: Instant) -> None:
         seen = node_seen(change, obj)
-        state = (seen.taints, seen.unschedulable, seen.ready)
+        self._writes.shown("nodes", change, seen.resource_version, arrived)
+        state = (seen.taints, seen.unschedulable, seen.ready, seen.taints_by, seen.unschedulable_by)
         if change == "MODIFIED" and self._seen_nodes.get(seen.uid) == state:
             return  # heartbeats: nothing that matters here changed
         self._seen_nodes[seen.uid] = state
@@ -194,3 +261,41 @@ class Observer:
         if change == "ADDED":
             stamp = obj.get("eventTime") or obj.get("lastTimestamp")
             self._recorder.record(kube_event_seen(obj), source="watch", at=arrived, origin_wall=stamp)
+
+
+class _Writes:
+    """Joins the answers to our writes with their lines in the watch, by resource version."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._answers: OrderedDict[tuple[str, str], Instant] = OrderedDict()
+        self._lines: OrderedDict[tuple[str, str], Instant] = OrderedDict()
+
+    def acknowledged(self, resource: str, version: str, at: Instant) -> None:
+        """The answer came."""
+        line = self._lines.pop((resource, version), None)
+        if line is not None:
+            self._measured(at, line)
+        else:
+            _remember(self._answers, (resource, version), at)
+
+    def shown(self, resource: str, change: str, version: str, at: Instant) -> None:
+        """A line came; what was learnt from a list says nothing about the watch."""
+        if change not in ("ADDED", "MODIFIED"):
+            return
+        answer = self._answers.pop((resource, version), None)
+        if answer is not None:
+            self._measured(answer, at)
+        else:
+            _remember(self._lines, (resource, version), at)
+
+    def _measured(self, answer: Instant, line: Instant) -> None:
+        """A line that came before the answer took no time."""
+        seconds = max(0.0, (line.mono_ns - answer.mono_ns) / 1e9)
+        self._recorder.record(events.LatencyMeasured("write-to-watch", round(seconds, 6)), source="watch")
+
+
+def _remember(kept: OrderedDict[tuple[str, str], Instant], key: tuple[str, str], at: Instant) -> None:
+    kept[key] = at
+    if len(kept) > _REMEMBERED:
+        kept.popitem(last=False)
