@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from harness.errors import ExitCode, InvalidFile, Problem, UsageError
 from harness.plan.predict import Forecast, Settings, predict, settings_for
 from harness.plan.predict.settings import DEFAULT_VERSION, Gate
 from harness.spec.script import read_script, scripts_in
+from harness.terminal import json_text, one_line
 
 
 def add_parser(subparsers: Any) -> None:
@@ -50,9 +50,9 @@ def handle(options: argparse.Namespace) -> int:
             continue
         if options.json:
             found = forecast.to_json()
-            print(json.dumps(found if single else {"script": str(file)} | found, indent=1 if single else None))
+            print(json_text(found if single else {"script": str(file)} | found, indent=1 if single else None))
         else:
-            print(_table(forecast) if single else f"{file}\n{_table(forecast)}\n")
+            print(_table(forecast) if single else f"{one_line(file)}\n{_table(forecast)}\n")
     if problems:
         raise InvalidFile(problems)
     return int(ExitCode.PASS)
@@ -76,7 +76,7 @@ def _table(forecast: Forecast) -> str:
     rows = [("POD", "OUTCOME", "AT", "RULE", "BECAUSE")]
     for each in forecast.predictions:
         at = "" if each.earliest_s is None else f"{each.earliest_s:.2f}..{each.latest_s:.2f} s"
-        rows.append((each.pod, str(each.outcome), at, str(each.rule), each.because))
+        rows.append((one_line(each.pod), str(each.outcome), at, str(each.rule), one_line(each.because)))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows
