@@ -31,7 +31,7 @@ from harness.spec.document import parse, read_text
 from harness.spec.labels import SUBDOMAIN, SUBDOMAIN_MAX, label_value, qualified_name
 from harness.spec.nodes import START, Listing, Node, Place, Scalar, Table, describe
 from harness.spec.problems import BadValue, Problems
-from harness.spec.values import did_you_mean
+from harness.spec.meant import did_you_mean
 
 VERSION = 1
 _KINDS = ("taints", "tolerations", "create", "delete", "restart")
@@ -315,7 +315,7 @@ class _Reader:
     def _known(self, node: Node, what: str, names: dict[str, Place]) -> str | None:
         text = self._text(node, what)
         if text is not None and text not in names:
-            self._add(node.at, f"{what}: there is no {text}", did_you_mean(text, list(names)) if names else "")
+            self._add(node.at, f"{what}: there is no {text}", self._problems.closest(text, names))
             return None
         return text
 
