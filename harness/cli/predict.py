@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.errors import ExitCode, InvalidFile, Problem, UsageError
 from harness.plan.predict import Forecast, Settings, predict, settings_for
+from harness.plan.predict.cost import MAX_WORK, work
 from harness.plan.predict.settings import DEFAULT_VERSION, Gate
 from harness.spec.script import read_script, scripts_in
 from harness.terminal import json_text, one_line
@@ -44,7 +45,7 @@ def handle(options: argparse.Namespace) -> int:
     problems: list[Problem] = []
     for file in files:
         try:
-            forecast = predict(read_script(file), settings)
+            forecast = _forecast(file, settings)
         except InvalidFile as error:
             problems += error.problems
             continue
@@ -56,6 +57,16 @@ def handle(options: argparse.Namespace) -> int:
     if problems:
         raise InvalidFile(problems)
     return int(ExitCode.PASS)
+
+
+def _forecast(file: Path, settings: Settings) -> Forecast:
+    """InvalidFile also for a script that would take too long."""
+    scenario = read_script(file)
+    needed = work(scenario, settings)
+    if needed > MAX_WORK:
+        words = f"this would take about {needed / MAX_WORK:,.0f} times as long as a script may"
+        raise InvalidFile([Problem(str(file), 1, 1, words, "use fewer pods, writes, taints or restarts")])
+    return predict(scenario, settings)
 
 
 def _settings(options: argparse.Namespace) -> Settings:

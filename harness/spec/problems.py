@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from itertools import islice
 
 from harness.errors import InvalidFile, Problem
-from harness.spec.nodes import START, Place
 from harness.spec.meant import did_you_mean
+from harness.spec.nodes import START, Place
 from harness.terminal import one_line
 
 MAX_KEPT = 1000

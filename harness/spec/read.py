@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from harness.spec.document import parse
+from harness.spec.meant import closest_is, did_you_mean
 from harness.spec.nodes import Entry, Listing, Node, Place, Scalar, Table, describe, shorten
 from harness.spec.problems import BadValue, Problems
 from harness.spec.shapes import Field, Leaf, ListOf, OneOf, Pairs, Record, Shape
-from harness.spec.meant import closest_is, did_you_mean
 
 Path = tuple[str | int, ...]
 """Where in the file's structure: keys and list indexes from the top, such as ``("spec", "faults", 0, "taint")``."""

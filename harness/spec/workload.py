@@ -17,7 +17,6 @@ from harness.spec.nodes import Place
 from harness.spec.problems import Problems
 from harness.spec.read import Reading
 
-
 MAX_WORKLOAD_BYTES = 2 * MIB
 """All manifest files together."""
 MAX_OBJECTS = 2000
