@@ -22,6 +22,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from harness.terminal import indented, one_line
+
 
 class ExitCode(IntEnum):
     """The process exit codes of every verb that judges or touches a cluster."""
@@ -74,9 +76,28 @@ class Problem:
     mend: str = ""
 
     def __str__(self) -> str:
-        """``file:line:column: message (mend)``, the form editors can jump to."""
+        """``file:line:column: message (mend)``, the form editors can jump to; always one line."""
         tail = f" ({self.mend})" if self.mend else ""
-        return f"{self.file}:{self.line}:{self.column}: {self.message}{tail}"
+        return one_line(f"{self.file}:{self.line}:{self.column}: {self.message}{tail}", _LONGEST)
+
+
+_LONGEST = 1000
+"""Characters of one problem on the screen."""
+MAX_SHOWN = 100
+"""Problems that are shown of one file; the others are counted."""
+
+
+def shown(problems: Sequence[Problem]) -> list[str]:
+    """A line for each of the first MAX_SHOWN problems, and one that counts the rest."""
+    lines = [str(problem) for problem in problems[:MAX_SHOWN]]
+    if len(problems) > MAX_SHOWN:
+        lines.append(f"and {len(problems) - MAX_SHOWN:,} more problems")
+    return lines
+
+
+def told(error: TaintlabError) -> str:
+    """The error as it is printed: without control characters, and no line of it starts with foreign text."""
+    return str(error) if isinstance(error, InvalidFile) else indented(error)
 
 
 class InvalidFile(TaintlabError):
@@ -87,7 +108,7 @@ class InvalidFile(TaintlabError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         """`problems` must not be empty."""
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__("\n".join(shown(self.problems)))
 
 
 class LabError(TaintlabError):

@@ -50,9 +50,9 @@ def print_plan(plan: PolicyPlan, *, everything: bool = False, console: Console |
     """
     out = console or Console()
     rich = out.is_terminal
-    _line(out, Text(plan.title, style="bold"))
+    _line(out, Text(one_line(plan.title), style="bold"))
     for line in _facts(plan):
-        _line(out, Text(line))
+        _line(out, Text(one_line(line)))
     for held in plan.held:
         word, style = {True: ("holds", "green"), False: ("BREAKS", "bold red"), None: ("unknown", "magenta")}[
             held.holds
@@ -133,7 +133,7 @@ def _print_findings(out: Console, plan: PolicyPlan, *, everything: bool, rich: b
     if not shown:
         return
     limit = 0 if everything else 200
-    rows = [(_MARK[f.severity], f.kind.value, f.subject, one_line(f.message, limit)) for f in shown]
+    rows = [(_MARK[f.severity], f.kind.value, one_line(f.subject), one_line(f.message, limit)) for f in shown]
     if rich:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
         for finding, row in zip(shown, rows, strict=True):
@@ -181,7 +181,14 @@ def _print_workloads(out: Console, plan: PolicyPlan, *, everything: bool, rich: 
 def _workload_cells(row: Json) -> tuple[str, ...]:
     fates = ", ".join(f"{count:,} {fate}" for fate, count in sorted(row["replacements"].items()))
     rules = ", ".join(sorted(row["rules"]))
-    return f"{row['leaving']:,}", f"{row['staying']:,}", _when(row["at"]), row["workload"], fates, rules
+    return (
+        f"{row['leaving']:,}",
+        f"{row['staying']:,}",
+        _when(row["at"]),
+        one_line(row["workload"]),
+        one_line(fates),
+        rules,
+    )
 
 
 def _when(at: Sequence[float | None]) -> str:
@@ -207,7 +214,7 @@ def _staying(plan: PolicyPlan) -> Iterator[str]:
 def print_diff(diff: PlanDiff, *, everything: bool = False, console: Console | None = None) -> None:
     """Print what the second plan does differently from the first."""
     out = console or Console()
-    first, second = diff.titles
+    first, second = map(one_line, diff.titles)
     _line(out, Text(f"- {first}\n+ {second}", style="bold"))
     for finding in diff.gone:
         _line(out, _difference("-", finding, "green"))
@@ -230,8 +237,8 @@ _ARROW = "\N{RIGHTWARDS ARROW}"
 
 
 def _difference(sign: str, finding: Mapping[str, Any], style: str) -> Text:
-    text = f"{sign} {finding['severity']} {finding['kind']} {finding['subject']} {one_line(finding['message'])}"
-    return Text(text, style=style)
+    text = f"{sign} {finding['severity']} {finding['kind']} {finding['subject']} {finding['message']}"
+    return Text(one_line(text), style=style)
 
 
 def _list(out: Console, head: str, items: Sequence[str], limit: int | None) -> None:
@@ -240,6 +247,6 @@ def _list(out: Console, head: str, items: Sequence[str], limit: int | None) -> N
     _line(out, Text(head))
     shown = items if limit is None else items[:limit]
     for item in shown:
-        _line(out, Text(f"    {item}"))
+        _line(out, Text(f"    {one_line(item)}"))
     if len(shown) < len(items):
         _line(out, Text(f"    and {len(items) - len(shown):,} more (--all shows them)", style="dim"))

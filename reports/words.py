@@ -9,22 +9,29 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 
+from harness.terminal import clean, one_line
+
+__all__ = [
+    "DASH",
+    "NO_DATA",
+    "clean",
+    "count",
+    "joined",
+    "milliseconds",
+    "moment",
+    "offset",
+    "one_line",
+    "percent",
+    "plural",
+    "quantity",
+    "seconds",
+    "significant",
+    "tick",
+    "window",
+]
+
 NO_DATA = "no data"
 DASH = "–"
-
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-_BIDI = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
-def clean(text: object) -> str:
-    """`text` with U+FFFD for each character that could steer a terminal, break XML 1.0 or reorder a line."""
-    return _BIDI.sub("\ufffd", _CONTROL.sub("\ufffd", str(text)))
-
-
-def one_line(text: object, limit: int = 0) -> str:
-    """`clean` text on one line; longer than `limit` characters (0: any length) it ends in an ellipsis."""
-    flat = " ".join(clean(text).split())
-    return flat if not limit or len(flat) <= limit else flat[: limit - 1].rstrip() + "…"
 
 
 def significant(value: float, digits: int = 3) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from typing import Any
 
 from harness.errors import ExitCode, UsageError
 from harness.plan.rules import CATALOGUE, Rule, RuleId, closest, markdown
+from harness.terminal import json_text
 
 
 def add_parser(subparsers: Any) -> None:
@@ -28,12 +28,12 @@ def handle(options: argparse.Namespace) -> int:
         print(markdown(), end="")
     elif options.rule is None:
         rules = list(CATALOGUE.values())
-        print(json.dumps([asdict(rule) for rule in rules], indent=1) if options.json else _list(rules))
+        print(json_text([asdict(rule) for rule in rules], indent=1) if options.json else _list(rules))
     elif options.rule not in set(RuleId):
         raise UsageError(f"no rule is called {options.rule} (closest: {', '.join(closest(options.rule))})")
     else:
         rule = CATALOGUE[RuleId(options.rule)]
-        print(json.dumps(asdict(rule), indent=1) if options.json else _one(rule))
+        print(json_text(asdict(rule), indent=1) if options.json else _one(rule))
     return int(ExitCode.PASS)
 
 

@@ -150,10 +150,9 @@ def _up(args: argparse.Namespace) -> int:
 
 def _read_topology(file: Path) -> lab.Topology:
     try:
-        text = file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--topology {file}: {error}") from error
-    return lab.read_topology(text, file=str(file))
+        return lab.read_topology_file(file)
+    except UsageError as error:
+        raise UsageError(f"--topology {error}") from error
 
 
 def _status(args: argparse.Namespace) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from harness.model.scenario import ConditionStatus, ConditionType
 from harness.model.taints import Taint
 from harness.plan.consequences import Change, Condition, Demand
 from harness.plan.consequences.encode import to_json
+from harness.terminal import safe_json
 from harness.wiring.planning import Asked, no_cycle_collector, plan_policy, read_plans, see
 from reports.plan_text import print_diff, print_plan
 
@@ -96,9 +96,7 @@ def handle(options: argparse.Namespace) -> int:
 
 
 def _print_json(value: object) -> None:
-    sys.stdout.flush()
-    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
-    sys.stdout.buffer.flush()
+    print(safe_json(msgspec.json.encode(value).decode()), flush=True)
 
 
 def _asked(options: argparse.Namespace) -> Asked:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.errors import ExitCode, InvalidFile, Problem, UsageError
 from harness.plan.predict import Forecast, Settings, predict, settings_for
+from harness.plan.predict.cost import MAX_WORK, work
 from harness.plan.predict.settings import DEFAULT_VERSION, Gate
 from harness.spec.script import read_script, scripts_in
+from harness.terminal import json_text, one_line
 
 
 def add_parser(subparsers: Any) -> None:
@@ -44,18 +45,28 @@ def handle(options: argparse.Namespace) -> int:
     problems: list[Problem] = []
     for file in files:
         try:
-            forecast = predict(read_script(file), settings)
+            forecast = _forecast(file, settings)
         except InvalidFile as error:
             problems += error.problems
             continue
         if options.json:
             found = forecast.to_json()
-            print(json.dumps(found if single else {"script": str(file)} | found, indent=1 if single else None))
+            print(json_text(found if single else {"script": str(file)} | found, indent=1 if single else None))
         else:
-            print(_table(forecast) if single else f"{file}\n{_table(forecast)}\n")
+            print(_table(forecast) if single else f"{one_line(file)}\n{_table(forecast)}\n")
     if problems:
         raise InvalidFile(problems)
     return int(ExitCode.PASS)
+
+
+def _forecast(file: Path, settings: Settings) -> Forecast:
+    """InvalidFile also for a script that would take too long."""
+    scenario = read_script(file)
+    needed = work(scenario, settings)
+    if needed > MAX_WORK:
+        words = f"this would take about {needed / MAX_WORK:,.0f} times as long as a script may"
+        raise InvalidFile([Problem(str(file), 1, 1, words, "use fewer pods, writes, taints or restarts")])
+    return predict(scenario, settings)
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -76,7 +87,7 @@ def _table(forecast: Forecast) -> str:
     rows = [("POD", "OUTCOME", "AT", "RULE", "BECAUSE")]
     for each in forecast.predictions:
         at = "" if each.earliest_s is None else f"{each.earliest_s:.2f}..{each.latest_s:.2f} s"
-        rows.append((each.pod, str(each.outcome), at, str(each.rule), each.because))
+        rows.append((one_line(each.pod), str(each.outcome), at, str(each.rule), one_line(each.because)))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from harness.clock import Clock
 from harness.run.ports import Progress, Tick
+from harness.terminal import one_line
 
 _PLAIN_EVERY_S = 5
 
@@ -40,7 +41,7 @@ class PlainProgress:
 
     def say(self, message: str) -> None:
         """One line."""
-        print(f"  {message}", file=self._stream, flush=True)
+        print(f"  {one_line(message)}", file=self._stream, flush=True)
 
     def phase(self, name: str, *, length_s: float) -> None:
         """A phase begins."""
@@ -55,7 +56,7 @@ class PlainProgress:
 
     def evicted(self, pod: str, *, seconds: float) -> None:
         """A pod leaves."""
-        self.say(f"{pod} leaves {seconds:.2f} s after the taint")
+        self.say(f"{one_line(pod)} leaves {seconds:.2f} s after the taint")
 
 
 def traffic_text(ticks: list[Tick]) -> str:
@@ -92,7 +93,7 @@ class LiveProgress:
 
     def say(self, message: str) -> None:
         """One line that stays."""
-        self._live.console.print(Text(f"  {message}", style="dim"))
+        self._live.console.print(Text(f"  {one_line(message)}", style="dim"))
 
     def phase(self, name: str, *, length_s: float) -> None:
         """A phase begins."""
@@ -107,7 +108,7 @@ class LiveProgress:
     def evicted(self, pod: str, *, seconds: float) -> None:
         """A pod leaves; it stays on the screen."""
         self._evictions += 1
-        self._live.console.print(Text(f"  {pod} leaves {seconds:.2f} s after the taint"))
+        self._live.console.print(Text(f"  {one_line(pod)} leaves {seconds:.2f} s after the taint"))
 
     def _render(self) -> RenderableType:
         if not self._phase:

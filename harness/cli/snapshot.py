@@ -13,6 +13,7 @@ from harness.cli.options import add_where, where_of
 from harness.clock import SystemClock
 from harness.errors import ExitCode, UsageError
 from harness.run.snapshot import Header
+from harness.terminal import one_line
 from harness.wiring.place import Where
 from harness.wiring.planning import save_snapshot
 
@@ -42,8 +43,8 @@ def handle(options: argparse.Namespace) -> int:
     else:
         header = _into(options.out, where)
     for why in (header.missing or {}).values():
-        print(f"taintlab: {why}", file=sys.stderr)
-    print(f"taintlab: snapshot of {header.cluster} (Kubernetes {header.kubernetes})", file=sys.stderr)
+        print(f"taintlab: {one_line(why)}", file=sys.stderr)
+    print(one_line(f"taintlab: snapshot of {header.cluster} (Kubernetes {header.kubernetes})"), file=sys.stderr)
     return int(ExitCode.PASS)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-from harness.errors import ExitCode, InvalidFile, Problem
+from harness.errors import ExitCode, InvalidFile, Problem, shown
 from harness.model.experiment import Experiment
 from harness.spec import Examined, examine, experiment_files
 from harness.spec.values import format_rate
+from harness.terminal import json_text, one_line
 
 
 def add_parser(subparsers: Any) -> None:
@@ -30,9 +30,8 @@ def handle(options: argparse.Namespace) -> int:
     """Print what was found to standard output; ExitCode.PASS or ExitCode.USAGE."""
     found = [one for path in options.files for one in _examine(Path(path))]
     if options.json:
-        print(
-            json.dumps({"version": 1, "valid": _all_valid(found), "files": [_to_json(one) for one in found]}, indent=1)
-        )
+        whole = {"version": 1, "valid": _all_valid(found), "files": [_to_json(one) for one in found]}
+        print(json_text(whole, indent=1))
     else:
         for one in found:
             for line in _lines(one):
@@ -54,8 +53,8 @@ def _all_valid(found: list[Examined]) -> bool:
 
 def _lines(one: Examined) -> list[str]:
     if one.experiment is None:
-        return [str(problem) for problem in one.problems]
-    return [f"ok {one.file}: {summary(one.experiment)}"]
+        return shown(one.problems)
+    return [one_line(f"ok {one.file}: {summary(one.experiment)}")]
 
 
 def summary(experiment: Experiment) -> str:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from harness.lab.start import Report, up
     from harness.lab.state import Condition
     from harness.lab.teardown import down, down_named
-    from harness.lab.topology import Node, Topology, default_topology, plain_topology, read_topology
+    from harness.lab.topology import Node, Topology, default_topology, plain_topology, read_topology, read_topology_file
     from harness.lab.values import FLAGGABLE, Component, Flag, Lab, LabSpec, NodeAction
     from harness.lab.view import Row, Status, find, get, listing, status
 
@@ -43,7 +43,7 @@ _HOMES = {
     "start": ("Report", "up"),
     "state": ("Condition",),
     "teardown": ("down", "down_named"),
-    "topology": ("Node", "Topology", "default_topology", "plain_topology", "read_topology"),
+    "topology": ("Node", "Topology", "default_topology", "plain_topology", "read_topology", "read_topology_file"),
     "values": ("FLAGGABLE", "Component", "Flag", "Lab", "LabSpec", "NodeAction"),
     "view": ("Row", "Status", "find", "get", "listing", "status"),
 }
@@ -78,6 +78,7 @@ __all__ = [
     "parse_flag",
     "plain_topology",
     "read_topology",
+    "read_topology_file",
     "restart",
     "status",
     "this_process",

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from harness.terminal import clean, drawing
+
 PLAIN_EVERY_S = 15.0
 
 
@@ -14,7 +16,7 @@ class Progress:
 
     def __init__(self, stream: TextIO, *, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         """`stream`: where to write; whether it is a terminal is asked of it. `monotonic_s`: the clock, in seconds."""
-        self._stream = stream
+        self._stream = drawing(stream)
         self._monotonic_s = monotonic_s
         self._terminal = stream.isatty()
         self._shown_s: float | None = None
@@ -22,7 +24,7 @@ class Progress:
 
     def __call__(self, line: str) -> None:
         """Shows one line."""
-        text = line.removesuffix("\r")
+        text = clean(line.removesuffix("\r"))
         if self._terminal:
             end = "" if line.endswith("\r") else "\n"
             print(f"\r\033[K{text}" if self._open else text, end=end, file=self._stream, flush=True)

@@ -19,13 +19,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
 import yaml
 
 from harness.errors import InvalidFile, Problem, UsageError
+from harness.files import read_regular
 from harness.lab.addresses import MAX_NODES
-from harness.lab.yamltree import Reader
+from harness.lab.yamltree import MAX_BYTES, Reader, TooMany
 from harness.model.taints import Effect, Taint
 
 DEFAULT_CAPACITY = MappingProxyType({"cpu": "8", "memory": "16Gi", "pods": "110", "ephemeral-storage": "100Gi"})
@@ -60,8 +62,8 @@ SIGNALS = (
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?")
 _RESOURCE = re.compile(r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
-_QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?([numkMGTPE]|[KMGTPE]i)?")
-_DURATION = re.compile(r"([0-9]+)(s|m|h)")
+_QUANTITY = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?([numkMGTPE]|[KMGTPE]i)?")
+_DURATION = re.compile(r"([0-9]{1,9})(s|m|h)")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600}
 _NODE_KEYS = (
     "name",
@@ -119,6 +121,22 @@ def plain_topology(count: int) -> Topology:
 def read_topology(text: str, *, file: str) -> Topology:
     """The topology that `text` describes; InvalidFile with every problem at once, each at its place in `file`."""
     reader = Reader(file)
+    try:
+        return _topology(reader, text)
+    except TooMany:
+        raise InvalidFile(sorted(reader.problems, key=_place)) from None
+
+
+def read_topology_file(path: Path) -> Topology:
+    """As `read_topology`, of a file. UsageError when it cannot be read, is no regular file or is larger than 1 MiB."""
+    try:
+        text = read_regular(path, cap=MAX_BYTES, follow_link=True).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from error
+    return read_topology(text, file=str(path))
+
+
+def _topology(reader: Reader, text: str) -> Topology:
     root = reader.parse(text)
     fields = {} if root is None else reader.fields(root, what="a topology", known=("nodes", "programs"))
     nodes: list[Node] = []
@@ -127,6 +145,8 @@ def read_topology(text: str, *, file: str) -> Topology:
     elif "nodes" in fields:
         for item in reader.items(fields["nodes"], what="nodes"):
             nodes.extend(_read_group(reader, item, first=len(nodes) + 1))
+            if len(nodes) > MAX_NODES:
+                break  # said below
         if not nodes and not reader.problems:
             reader.problem(fields["nodes"], "no nodes", "name at least one")
         _check_names(reader, fields["nodes"], nodes)
@@ -147,7 +167,7 @@ def _check_names(reader: Reader, where: yaml.Node, nodes: list[Node]) -> None:
             reader.problem(where, f"two nodes are called {node.name!r}", "give each group its own name")
         seen.add(node.name)
     if len(nodes) > MAX_NODES:
-        reader.problem(where, f"{len(nodes)} nodes; a lab has at most {MAX_NODES}", "for more see docs: kwok")
+        reader.problem(where, f"more than {MAX_NODES} nodes; a lab has at most {MAX_NODES}", "for more see docs: kwok")
 
 
 def _read_group(reader: Reader, item: yaml.Node, *, first: int) -> list[Node]:
@@ -259,6 +279,7 @@ def parse_taint(text: str) -> Taint:
 
 def _taints(reader: Reader, node: yaml.Node) -> tuple[Taint, ...]:
     out: list[Taint] = []
+    seen: set[tuple[str, Effect]] = set()
     for item in reader.items(node, what="taints"):
         taint: Taint | None = None
         if isinstance(item, yaml.MappingNode):
@@ -272,8 +293,9 @@ def _taints(reader: Reader, node: yaml.Node) -> tuple[Taint, ...]:
             taint = reader.convert(item, parse_taint, what="taint")
         if taint is None:
             continue
-        if taint.identity in {each.identity for each in out}:
+        if taint.identity in seen:
             reader.problem(item, f"{taint.key}:{taint.effect} is given twice", "the API allows one of each")
+        seen.add(taint.identity)
         out.append(taint)
     return tuple(out)
 

@@ -22,6 +22,8 @@ MAX_DEPTH = 64
 """How deep lists and mappings may be nested."""
 MAX_NODES = 200_000
 """How many values, keys, lists and mappings one file may hold, each alias counted as a copy of what it names."""
+MAX_TEXT = 8 << 20
+"""Characters of all values and keys together, counted likewise: what is made of a file is written out again."""
 
 
 _QUICK = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -33,10 +35,11 @@ class BoundPassed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Sized:
-    """A node and how many nodes it holds with every alias expanded, itself included."""
+    """A node, how many nodes it holds with every alias expanded, itself included, and how many characters."""
 
     node: Node
     size: int
+    length: int
 
 
 class Composer:
@@ -76,7 +79,7 @@ class Composer:
         elif isinstance(event, yaml.MappingStartEvent):
             sized = self._table(at, events, depth)
         else:
-            sized = _Sized(self._scalar(event, at), 1)
+            sized = _Sized(self._scalar(event, at), 1, len(event.value))
         if event.anchor is not None and not isinstance(event, yaml.AliasEvent):
             self._anchors[event.anchor] = sized
         if not isinstance(event, yaml.AliasEvent | yaml.ScalarEvent) and event.tag not in (None, "!", *_PLAIN_TAGS):
@@ -90,32 +93,39 @@ class Composer:
             raise BoundPassed
         return sized
 
-    def _count(self, size: int, at: Place) -> None:
+    def _count(self, size: int, length: int, at: Place) -> None:
         """Aliases make a node's true size grow by products, so it is counted before anything expands it."""
+        if length > MAX_TEXT:
+            words = f"more than {MAX_TEXT >> 20} million characters once aliases are expanded"
+            self.problems.add(at, words, "use fewer aliases")
+            raise BoundPassed
         if size > MAX_NODES:
             self.problems.add(at, f"more than {MAX_NODES} values once aliases are expanded", "use fewer aliases")
             raise BoundPassed
 
     def _listing(self, at: Place, events: Iterator[Any], depth: int) -> _Sized:
         items: list[Node] = []
-        size = 1
+        size, length = 1, 0
         while not isinstance(event := next(events), yaml.SequenceEndEvent):
             item = self._node(event, events, depth + 1)
             items.append(item.node)
             size += item.size
-            self._count(size, at)
-        return _Sized(Listing(tuple(items), at), size)
+            length += item.length
+            self._count(size, length, at)
+        return _Sized(Listing(tuple(items), at), size, length)
 
     def _table(self, at: Place, events: Iterator[Any], depth: int) -> _Sized:
         own: dict[str, Entry] = {}
         merged: list[tuple[Node, Place]] = []
-        size = 1
+        size, length = 1, 0
         while not isinstance(event := next(events), yaml.MappingEndEvent):
-            key = self._node(event, events, depth + 1).node
+            name_node = self._node(event, events, depth + 1)
+            key = name_node.node
             key_at = _place(event)
             value = self._node(next(events), events, depth + 1)
             size += value.size + 1
-            self._count(size, at)
+            length += value.length + name_node.length
+            self._count(size, length, at)
             if isinstance(key, Scalar) and key.text == "<<" and not key.quoted:
                 merged.append((value.node, key_at))
                 continue
@@ -127,7 +137,7 @@ class Composer:
                 own[name] = Entry(name, key_at, value.node)
         for node, key_at in merged:
             self._merge(own, node, key_at)
-        return _Sized(Table(tuple(own.values()), at), size)
+        return _Sized(Table(tuple(own.values()), at), size, length)
 
     def _merge(self, own: dict[str, Entry], node: Node, at: Place) -> None:
         """YAML's merge key: what is written here wins over what is merged in; of several, the first wins."""
@@ -151,16 +161,27 @@ class Composer:
 
     def _scalar(self, event: Any, at: Place) -> Scalar:
         quoted = event.style not in (None, "")  # the parser in C has "" for plain
-        text = event.value
+        text = self._whole_characters(event.value, at)
         if event.tag is not None and event.tag not in (_STR_TAG, "!"):
             self._tag(event.tag, at)
         return Scalar(resolve(text) if not quoted and event.tag is None else text, text, quoted, at)
+
+    def _whole_characters(self, text: str, at: Place) -> str:
+        """JSON writes a character beyond U+FFFF as two escapes, which only mean something together."""
+        if text.isascii() or not _SURROGATE.search(text):
+            return text
+        try:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            self.problems.add(at, "half a character: a surrogate stands alone", "write the character itself")
+            return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
 
     def _tag(self, tag: str, at: Place) -> None:
         shown = tag.replace("tag:yaml.org,2002:", "!!")
         self.problems.add(at, f"the tag {shown} is not understood here", "write the value without a tag")
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _STR_TAG = "tag:yaml.org,2002:str"
 _PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _NULL = {"", "~", "null", "Null", "NULL"}

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from harness.errors import InvalidFile, Problem
 from harness.model.experiment import Experiment, LabWish, Manifest
-from harness.spec.document import Parsed, parse, read_text
+from harness.spec.document import Parsed, is_file, is_folder, parse, read_text
 from harness.spec.fields import FILE, KIND, Written
 from harness.spec.nodes import START, Node, Scalar, Table, shorten
-from harness.spec.problems import Problems
+from harness.spec.problems import Problems, TooMany
 from harness.spec.read import Reading, read
 from harness.spec.semantic import check
 from harness.spec.workload import read_workload
@@ -48,10 +48,10 @@ def experiment_files(paths: Iterable[Path | str]) -> list[Path]:
     """
     files: list[Path] = []
     for path in map(Path, paths):
-        if not path.is_dir():
+        if not is_folder(path):
             files.append(path)
             continue
-        within = sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES and p.is_file())
+        within = sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES and is_file(p))
         visible = (p for p in within if not any(part.startswith(".") for part in p.relative_to(path).parts))
         found = [p for p in visible if _is_experiment(p)]
         if not found:
@@ -77,10 +77,14 @@ def examine_text(text: str, path: Path) -> Examined:
     document = _only_document(parsed, problems)
     if document is None:
         return Examined(path, None, problems.found)
-    reading = read(FILE, document, problems)
-    check(reading, problems)
-    workload = read_workload(path.parent, reading, problems)
-    _check_topology(path.parent, reading, problems)
+    try:
+        reading = read(FILE, document, problems)
+        check(reading, problems)
+        workload = read_workload(path.parent, reading, problems)
+        _check_topology(path.parent, reading, problems)
+    except TooMany:
+        problems.stopped()
+        return Examined(path, None, problems.found)
     written = reading.one(Written)
     if problems.found or written is None:
         return Examined(path, None, problems.found)
@@ -109,7 +113,7 @@ def _only_document(parsed: Parsed, problems: Problems) -> Node | None:
 def _check_topology(folder: Path, reading: Reading, problems: Problems) -> None:
     """The file must be there; what is in it is for the lab to read."""
     topology = reading.one(str, "spec", "lab", "topology")
-    if topology is not None and not (folder / topology).is_file():
+    if topology is not None and not is_file(folder / topology):
         at = reading.place("spec", "lab", "topology")
         problems.add(at, f"topology: there is no file {folder / topology}", "paths count from the experiment file")
 
@@ -137,7 +141,7 @@ def _lab(folder: Path, wish: LabWish) -> LabWish:
     return wish if wish.topology is None else replace(wish, topology=str(folder / wish.topology))
 
 
-_KIND_LINE = re.compile(rf"""(?m)(?:^|[{{,])[\s"']*kind["']?\s*:\s*["']?{KIND}\b""")
+_KIND_LINE = re.compile(rf"""(?m)(?:^|[{{,])[\s"']{{0,100}}kind["']?\s{{0,100}}:\s{{0,100}}["']?{KIND}\b""")
 
 
 def _is_experiment(path: Path) -> bool:

@@ -127,7 +127,7 @@ TARGET = Record(
                             Field(
                                 "names",
                                 "names",
-                                ListOf(text("a node's name", minLength=1), distinct=True),
+                                ListOf(text("a node's name", minLength=1), distinct=True, most=5000),
                                 "Node names; each must exist when the run starts.",
                                 required=True,
                             ),

@@ -42,7 +42,7 @@ LOAD = Record(
             "headers",
             Pairs(
                 key=text("a header's name", values.header_name, minLength=1, pattern=pattern(values.HEADER_NAME)),
-                value=text("text", values.header_value, pattern=pattern(values.HEADER_VALUE)),
+                value=text("text", values.header_value, longest=8192, pattern=pattern(values.HEADER_VALUE)),
             ),
             "Sent with every request.",
         ),

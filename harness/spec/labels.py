@@ -11,6 +11,8 @@ import re
 from harness.model.experiment import Requirement
 from harness.spec.problems import BadValue
 
+MAX_SELECTOR = 4096
+MAX_TERMS = 100
 LABEL_MAX = 63
 SUBDOMAIN_MAX = 253
 DNS_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -25,7 +27,7 @@ QUALIFIED_NAME = rf"({SUBDOMAIN}/)?{NAME_PART}"
 
 def dns_label(text: str) -> str:
     """`text`, if it is an RFC 1123 label; BadValue otherwise."""
-    if re.fullmatch(DNS_LABEL, text) and len(text) <= LABEL_MAX:
+    if len(text) <= LABEL_MAX and re.fullmatch(DNS_LABEL, text):
         return text
     if len(text) > LABEL_MAX:
         raise BadValue(f"a name has at most {LABEL_MAX} characters, found {len(text)}", "shorten it")
@@ -38,6 +40,8 @@ def dns_label(text: str) -> str:
 
 def qualified_name(text: str) -> str:
     """`text`, if it may be the key of a label or taint; BadValue otherwise."""
+    if len(text) > SUBDOMAIN_MAX + 1 + LABEL_MAX:
+        raise BadValue(f"a key has at most {SUBDOMAIN_MAX + 1 + LABEL_MAX} characters, found {len(text)}", "shorten it")
     prefix, slash, name = text.rpartition("/")
     if slash and not (re.fullmatch(SUBDOMAIN, prefix) and len(prefix) <= SUBDOMAIN_MAX):
         raise BadValue(f'"{text}" is not a key: what stands before the / must be a DNS name', "write example.com/name")
@@ -51,7 +55,7 @@ def qualified_name(text: str) -> str:
 
 def label_value(text: str) -> str:
     """`text`, if it may be the value of a label or taint (it may be empty); BadValue otherwise."""
-    if text and (not re.fullmatch(NAME_PART, text) or len(text) > LABEL_MAX):
+    if text and (len(text) > LABEL_MAX or not re.fullmatch(NAME_PART, text)):
         raise BadValue(
             f'"{text}" is not a label value: at most {LABEL_MAX} letters, digits, -, _ and ., '
             "a letter or digit at both ends"
@@ -67,11 +71,30 @@ _TERM = re.compile(
 
 def selector(text: str) -> tuple[Requirement, ...]:
     """kubectl's label selector: ``k=v``, ``k==v``, ``k!=v``, ``k``, ``!k``, ``k in (a,b)``, ``k notin (a,b)``, joined
-    by commas, all of which must hold. BadValue for anything else, also for an empty one (it would match everything).
+    by commas, all of which must hold. BadValue for anything else, also for an empty one (it would match everything),
+    and for more than MAX_TERMS terms or MAX_SELECTOR characters.
     """
+    if len(text) > MAX_SELECTOR:
+        raise BadValue(f"a selector has at most {MAX_SELECTOR} characters, found {len(text):,}", "shorten it")
     if not text.strip():
         raise BadValue("an empty selector matches everything", "say which, such as pool=spot")
-    return tuple(_requirement(term.strip()) for term in re.split(r",(?![^(]*\))", text))
+    terms = _terms(text)
+    if len(terms) > MAX_TERMS:
+        raise BadValue(f"a selector has at most {MAX_TERMS} terms, found {len(terms):,}", "use k in (a,b)")
+    return tuple(map(_requirement, terms))
+
+
+def _terms(text: str) -> list[str]:
+    """The terms between commas; a comma inside ``(a,b)`` is no end of a term."""
+    terms: list[list[str]] = []
+    depth = 0
+    for part in text.split(","):
+        if depth > 0:
+            terms[-1].append(part)
+        else:
+            terms.append([part])
+        depth = max(0, depth) + part.count("(") - part.count(")")
+    return [",".join(parts).strip() for parts in terms]
 
 
 def _requirement(term: str) -> Requirement:

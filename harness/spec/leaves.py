@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,16 +23,25 @@ def _text_of(scalar: Scalar, name: str) -> str:
     raise BadValue(f"{name} is needed, but YAML reads {describe(scalar)}", f'quote it: "{scalar.text}"')
 
 
-def text(name: str, parse: Callable[[str], object] = str, **schema: Any) -> Leaf:
-    """Text that `parse` takes (BadValue if not). `schema` adds to ``{"type": "string"}``; minLength refuses blanks."""
+def text(name: str, parse: Callable[[str], object] = str, *, longest: int = 4096, **schema: Any) -> Leaf:
+    """Text that `parse` takes (BadValue if not). `schema` adds to ``{"type": "string"}``; minLength refuses blanks and
+    what cannot be seen.
+    """
 
     def read(scalar: Scalar) -> object:
         value = _text_of(scalar, name)
         if not value.strip() and schema.get("minLength"):
             raise BadValue(f"{name} is needed, found empty text")
+        if schema.get("minLength") and (hidden := _HIDDEN.search(value)) is not None:
+            raise BadValue(f"{name} must not hold the character #x{ord(hidden[0]):04x}", "take it out")
         return parse(value)
 
-    return Leaf(name, read, {"type": "string", **schema})
+    return Leaf(name, read, {"type": "string", **schema}, longest)
+
+
+_HIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_LONGEST_QUANTITY = 64
+_LONGEST_TEXT = 1 << 20
 
 
 def pattern(expression: str) -> str:
@@ -47,7 +57,7 @@ def quantity(name: str, parse: Callable[[str], object], expression: str) -> Leaf
             raise BadValue(f"{name} is needed, found {describe(scalar)}")
         return parse(scalar.text)
 
-    return Leaf(name, read, {"type": "string", "pattern": pattern(expression)})
+    return Leaf(name, read, {"type": "string", "pattern": pattern(expression)}, _LONGEST_QUANTITY)
 
 
 def choice(name: str, meanings: Mapping[str, object]) -> Leaf:
@@ -130,5 +140,5 @@ TAINT_KEY = text("a key", labels.qualified_name, minLength=1, maxLength=317, pat
 LABEL_VALUE = text("text", labels.label_value, maxLength=labels.LABEL_MAX, pattern=pattern(f"({labels.NAME_PART})?"))
 SELECTOR = text("a label selector", labels.selector, minLength=1)
 NAME = text("a name", labels.dns_label, minLength=1, maxLength=labels.LABEL_MAX, pattern=pattern(labels.DNS_LABEL))
-ANY_TEXT = text("text")
+ANY_TEXT = text("text", longest=_LONGEST_TEXT)
 SEED = whole("a whole number", least=0)

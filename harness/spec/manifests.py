@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from harness.errors import InvalidFile, Problem
 from harness.model.experiment import Manifest
 from harness.spec.document import parse, read_text
 from harness.spec.fields_faults import TOLERATION
-from harness.spec.nodes import START, Listing, Node, Scalar, Table, describe, plain
-from harness.spec.problems import Problems
+from harness.spec.labels import DNS_LABEL, SUBDOMAIN, SUBDOMAIN_MAX
+from harness.spec.nodes import START, Listing, Node, Scalar, Table, describe, plain, shorten
+from harness.spec.problems import Problems, TooMany
 from harness.spec.read import read
 from harness.spec.semantic_faults import check_tolerations
 from harness.spec.shapes import ListOf
@@ -57,7 +59,12 @@ def read_manifests(path: Path) -> tuple[tuple[Manifest, ...], tuple[Problem, ...
     problems.extend(parsed.problems)
     if not parsed.documents and not parsed.broken:
         problems.add(START, "the file holds no object", "write a Kubernetes object into it")
-    manifests = [manifest for document in parsed.documents for manifest in _manifests(document, problems)]
+    manifests: list[Manifest] = []
+    try:
+        for document in parsed.documents:
+            manifests += _manifests(document, problems)
+    except TooMany:
+        problems.stopped()
     return tuple(manifests), problems.found
 
 
@@ -85,6 +92,7 @@ def _manifests(node: Node, problems: Problems) -> list[Manifest]:
         return []
     name = _word(metadata, "name", problems)
     namespace = _word(metadata, "namespace", problems) if metadata.get("namespace") else None
+    _check_names(node, metadata, problems)
     _check_texts(node, kind, problems)
     _check_tolerations(node, kind, problems)
     if not (kind and api_version and name):
@@ -100,6 +108,28 @@ def _manifests(node: Node, problems: Problems) -> list[Manifest]:
             line=node.at.line,
         )
     ]
+
+
+_API_VERSION = re.compile(rf"(?:{SUBDOMAIN}/)?[a-z0-9]{{1,63}}")
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}")
+_NAME = re.compile(r"(?!\.{1,2}\Z)[!-$&-.0-~]{1,253}")
+"""What may stand in a path (apimachinery, IsValidPathSegmentName): a name goes into one. Some kinds allow more than DNS
+names, such as RBAC's ``system:node``."""
+
+
+def _check_names(node: Table, metadata: Table, problems: Problems) -> None:
+    """What the object's path is made of: nothing in it may lead elsewhere."""
+    for table, key, form in (
+        (node, "apiVersion", _API_VERSION),
+        (node, "kind", _KIND),
+        (metadata, "name", _NAME),
+        (metadata, "namespace", re.compile(DNS_LABEL)),
+    ):
+        value = table.get(key)
+        if isinstance(value, Scalar) and isinstance(value.value, str) and value.value.strip():
+            text = value.value
+            if len(text) > SUBDOMAIN_MAX + 64 or not form.fullmatch(text):
+                problems.add(value.at, f'{key}: "{shorten(text)}" cannot be one', "check the spelling")
 
 
 def _word(table: Table, key: str, problems: Problems) -> str:

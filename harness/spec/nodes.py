@@ -93,5 +93,5 @@ def describe(node: Node) -> str:
 
 def shorten(text: str, limit: int = 60) -> str:
     """`text` on one line and at most `limit` characters, for messages."""
-    line = " ".join(text.split())
+    line = " ".join(text[: 16 * limit].split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from harness.spec.document import parse
+from harness.spec.meant import closest_is, did_you_mean
 from harness.spec.nodes import Entry, Listing, Node, Place, Scalar, Table, describe, shorten
 from harness.spec.problems import BadValue, Problems
 from harness.spec.shapes import Field, Leaf, ListOf, OneOf, Pairs, Record, Shape
-from harness.spec.values import closest_is, did_you_mean
 
 Path = tuple[str | int, ...]
 """Where in the file's structure: keys and list indexes from the top, such as ``("spec", "faults", 0, "taint")``."""
@@ -22,12 +22,13 @@ T = TypeVar("T")
 
 
 class Reading:
-    """What was read: the built values and the places, both by path."""
+    """What was read: the built values, the places, and how long each list is, all by path."""
 
     def __init__(self) -> None:
         """Empty."""
         self.values: dict[Path, object] = {}
         self.places: dict[Path, Place] = {}
+        self.lengths: dict[Path, int] = {}
 
     def one(self, kind: type[T], *path: str | int) -> T | None:
         """The value at `path`; None if it was not written, or is wrong in itself."""
@@ -36,8 +37,10 @@ class Reading:
 
     def each(self, kind: type[T], *path: str | int) -> Iterator[tuple[Path, T]]:
         """The values of a list that could be read and are of `kind`, each with its path, in written order."""
-        for found, value in self.values.items():
-            if found[:-1] == path and isinstance(found[-1], int) and isinstance(value, kind):
+        for index in range(self.lengths.get(path, 0)):
+            found = (*path, index)
+            value = self.values.get(found)
+            if found in self.values and isinstance(value, kind):
                 yield found, value
 
     def written(self, *path: str | int) -> bool:
@@ -56,6 +59,7 @@ class _Wrong:
 
 
 WRONG = _Wrong()
+_MOST_PAIRS = 200
 
 
 def read(shape: Shape, node: Node, problems: Problems, *, root: Path = ()) -> Reading:
@@ -95,6 +99,9 @@ class _Reader:
     def _leaf(self, leaf: Leaf, node: Node, path: Path) -> object:
         if not isinstance(node, Scalar):
             return self._wrong(path, node.at, f"{leaf.name} is needed, found {describe(node)}")
+        if len(node.text) > leaf.longest:
+            found = f"{len(node.text):,} characters, at most {leaf.longest:,}"
+            return self._wrong(path, node.at, f"{leaf.name} is needed, found {found}")
         try:
             return leaf.parse(node)
         except BadValue as error:
@@ -107,19 +114,27 @@ class _Reader:
             return self._wrong(path, self.reading.place(*path), f"a list is needed, found {describe(node)}", mend)
         if not node.items:
             return self._wrong(path, node.at, "the list is empty", f"fill it, or take {path[-1]} out")
+        if len(node.items) > shape.most:
+            return self._wrong(path, node.at, f"{len(node.items):,} entries, at most {shape.most:,} are read")
         values: list[object] = []
+        seen: set[object] = set()
+        self.reading.lengths[path] = len(node.items)
         for index, item in enumerate(node.items):
             here = (*path, index)
             self.reading.places[here] = item.at
             value = self.read(shape.item, item, here)
-            if shape.distinct and value is not WRONG and value in values:
+            if shape.distinct and value is not WRONG and value in seen:
                 value = self._wrong(here, item.at, f"{describe(item)} is listed twice", "keep one of them")
+            if shape.distinct:
+                seen.add(value)
             values.append(value)
         return WRONG if WRONG in values else tuple(values)
 
     def _pairs(self, shape: Pairs, node: Node, path: Path) -> object:
         if not isinstance(node, Table):
             return self._wrong(path, self.reading.place(*path), f"a mapping is needed, found {describe(node)}")
+        if len(node.entries) > _MOST_PAIRS:
+            return self._wrong(path, node.at, f"{len(node.entries):,} entries, at most {_MOST_PAIRS} are read")
         pairs: list[tuple[object, object]] = []
         for entry in node.entries:
             key_scalar = Scalar(entry.key, entry.key, True, entry.at)

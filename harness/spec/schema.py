@@ -31,9 +31,9 @@ def _of(shape: Shape, definitions: dict[str, Schema]) -> Schema:
     match shape:
         case Leaf(schema=schema):
             return dict(schema)
-        case ListOf(item=item, distinct=distinct):
+        case ListOf(item=item, distinct=distinct, most=most):
             unique = {"uniqueItems": True} if distinct else {}
-            return {"type": "array", "items": _of(item, definitions), "minItems": 1, **unique}
+            return {"type": "array", "items": _of(item, definitions), "minItems": 1, "maxItems": most, **unique}
         case Pairs(key=key, value=value):
             return {
                 "type": "object",

@@ -6,14 +6,13 @@ not in the world at time 0, which could not be set up. Lists and tables that are
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from harness.errors import InvalidFile
+from harness.errors import InvalidFile, UsageError
 from harness.model.scenario import (
     Component,
     CreatePod,
@@ -27,14 +26,19 @@ from harness.model.scenario import (
     Write,
 )
 from harness.model.taints import Effect, Operator, Taint, Toleration
-from harness.spec.document import parse, read_text
+from harness.spec.document import is_folder, parse, read_text
 from harness.spec.labels import SUBDOMAIN, SUBDOMAIN_MAX, label_value, qualified_name
+from harness.spec.meant import did_you_mean
 from harness.spec.nodes import START, Listing, Node, Place, Scalar, Table, describe
-from harness.spec.problems import BadValue, Problems
-from harness.spec.values import did_you_mean
+from harness.spec.problems import BadValue, Problems, TooMany
+from harness.spec.script_plain import VERSION, to_plain
 
-VERSION = 1
+__all__ = ["parse_script", "read_script", "refused", "scenario_of", "scripts_in", "to_plain"]
+
 _KINDS = ("taints", "tolerations", "create", "delete", "restart")
+_LONGEST_TEXT = 4096
+_LATEST_S = 1e12
+"""Thirty thousand years; beyond, seconds lose their fractions."""
 _INT64 = range(-(2**63), 2**63)
 
 T = TypeVar("T")
@@ -50,9 +54,16 @@ def scripts_in(paths: Iterable[Path]) -> tuple[Path, ...]:
     """The files of `paths`: a folder stands for every .yaml, .yml and .json file in it, by name."""
     found: list[Path] = []
     for path in paths:
-        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        inside = _entries(path) if is_folder(path) else [path]
         found += [each for each in inside if each is path or each.suffix in (".yaml", ".yml", ".json")]
     return tuple(found)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise UsageError(f"{folder}: {error.strerror}") from error
 
 
 def parse_script(text: str, *, file: str) -> Scenario:
@@ -62,8 +73,11 @@ def parse_script(text: str, *, file: str) -> Scenario:
     if not parsed.broken and len(parsed.documents) != 1:
         problems.add(START, f"one script is needed, found {len(parsed.documents)} documents", "one file a script")
     scenario = None
-    for node in parsed.documents[:1]:
-        scenario = scenario_of(node, problems)
+    try:
+        for node in parsed.documents[:1]:
+            scenario = scenario_of(node, problems)
+    except TooMany:
+        problems.stopped()
     problems.raise_if_any()
     if scenario is None:  # cannot be: what is missing is a problem
         raise InvalidFile(problems.found)
@@ -274,8 +288,11 @@ class _Reader:
         return None if node is None or _is_nothing(node) else read(node)
 
     def _text(self, node: Node, what: str) -> str | None:
-        if isinstance(node, Scalar) and isinstance(node.value, str):
+        if isinstance(node, Scalar) and isinstance(node.value, str) and len(node.text) <= _LONGEST_TEXT:
             return node.value
+        if isinstance(node, Scalar) and len(node.text) > _LONGEST_TEXT:
+            self._add(node.at, f"{what}: {len(node.text):,} characters, at most {_LONGEST_TEXT:,} are read")
+            return None
         mend = f'write "{node.text}"' if isinstance(node, Scalar) and node.value is not None else ""
         self._add(node.at, f"{what}: a text is needed, found {describe(node)}", mend)
         return None
@@ -288,7 +305,7 @@ class _Reader:
 
     def _seconds(self, node: Node) -> float | None:
         value = node.value if isinstance(node, Scalar) else None
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LATEST_S:
             return float(value)
         self._add(node.at, f"a number of seconds from 0 on is needed, found {describe(node)}")
         return None
@@ -315,7 +332,7 @@ class _Reader:
     def _known(self, node: Node, what: str, names: dict[str, Place]) -> str | None:
         text = self._text(node, what)
         if text is not None and text not in names:
-            self._add(node.at, f"{what}: there is no {text}", did_you_mean(text, list(names)) if names else "")
+            self._add(node.at, f"{what}: there is no {text}", self._problems.closest(text, names))
             return None
         return text
 
@@ -339,7 +356,7 @@ def _is_nothing(node: Node | None) -> bool:
 
 def _object_name(text: str) -> str:
     """`text`, if pods and nodes may be called so (an RFC 1123 subdomain); BadValue otherwise."""
-    if re.fullmatch(SUBDOMAIN, text) and len(text) <= SUBDOMAIN_MAX:
+    if len(text) <= SUBDOMAIN_MAX and re.fullmatch(SUBDOMAIN, text):
         return text
     raise BadValue(f'"{text}" is no name: lower-case letters, digits, - and ., a letter or digit at both ends')
 
@@ -360,39 +377,3 @@ def refused(toleration: Toleration) -> str | None:
     except BadValue as error:
         return error.message
     return None
-
-
-def to_plain(scenario: Scenario) -> dict[str, Any]:
-    """The script as plain JSON values, in the format's spelling: what `parse_script` reads back as the same scenario.
-
-    ValueError for a write that the format has no word for.
-    """
-    return {
-        "version": VERSION,
-        "nodes": [
-            {"name": node.name, "labels": dict(node.labels), "taints": [taint.to_api() for taint in node.taints]}
-            for node in scenario.nodes
-        ],
-        "pods": [_pod_plain(pod) for pod in scenario.pods],
-        "writes": [{"at": write.at_s, **_deed_plain(write)} for write in scenario.writes],
-        "until": scenario.until_s,
-    }
-
-
-def _pod_plain(pod: ScenarioPod) -> dict[str, Any]:
-    return {"name": pod.key, "node": pod.node, "tolerations": [each.to_api() for each in pod.tolerations]}
-
-
-def _deed_plain(write: Write) -> dict[str, Any]:
-    match write:
-        case SetTaints(node=node, taints=taints):
-            return {"taints": {"node": node, "set": [taint.to_api() for taint in taints]}}
-        case SetTolerations(pod=pod, tolerations=tolerations):
-            return {"tolerations": {"pod": pod, "set": [each.to_api() for each in tolerations]}}
-        case CreatePod(pod=created):
-            return {"create": _pod_plain(created)}
-        case DeletePod(pod=pod):
-            return {"delete": {"pod": pod}}
-        case Restart(component=component):
-            return {"restart": component.value}
-    raise ValueError(f"a write script has no word for {type(write).__name__}")

@@ -15,19 +15,25 @@ from harness.spec.nodes import Scalar
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One scalar. `parse` gives the value or raises BadValue; `schema` is its JSON Schema; `name` says what it is."""
+    """One scalar. `parse` gives the value or raises BadValue; `schema` is its JSON Schema; `name` says what it is;
+    `longest` is how many characters are looked at: more is refused before any of it is parsed.
+    """
 
     name: str
     parse: Callable[[Scalar], object]
     schema: Mapping[str, Any]
+    longest: int = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """A list, never empty, of one shape; read as a tuple. `distinct`: the same value twice is an error."""
+    """A list, never empty, of one shape; read as a tuple. `distinct`: the same value twice is an error. `most`: how
+    many entries are read; more are refused.
+    """
 
     item: Shape
     distinct: bool = False
+    most: int = 200
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from urllib.parse import urlsplit
 
 from harness.model.experiment import SloKind
+from harness.spec.meant import did_you_mean
 from harness.spec.problems import BadValue
 
 _NUMBER = r"[0-9]+(\.[0-9]+)?"
@@ -35,12 +34,16 @@ MAX_DURATION_S = 24 * 3600.0
 MAX_RATE_PER_S = 100_000.0
 """More than the load processes of one machine can send."""
 
+_LONGEST = 64
+"""Characters of a duration or rate; what is longer is not looked at."""
 _UNIT_S = {"h": Decimal(3600), "m": Decimal(60), "s": Decimal(1), "ms": Decimal("0.001")}
 _DURATION_EXAMPLES = "write it like 250ms, 5s, 1m30s or 2h"
 
 
 def duration_s(text: str) -> float:
     """Seconds of a duration such as ``1m30s``; BadValue for a number without a unit, a negative or an unknown form."""
+    if len(text) > _LONGEST:
+        raise BadValue(f"a duration is needed, found {len(text):,} characters", _DURATION_EXAMPLES)
     if not re.fullmatch(DURATION, text):
         _refuse_duration(text)
     total = sum(Decimal(number) * _UNIT_S[unit] for number, unit in re.findall(r"([0-9.]+)(ms|h|m|s)", text))
@@ -84,6 +87,8 @@ def format_duration(seconds: float) -> str:
 
 def rate_per_s(text: str) -> float:
     """Arrivals a second of a rate such as ``100/s`` or ``50/m``; above 0. BadValue otherwise."""
+    if len(text) > _LONGEST:
+        raise BadValue(f"a rate is needed, found {len(text):,} characters", "write it like 100/s, 0.5/s or 50/m")
     if not re.fullmatch(RATE, text):
         if text.lstrip().startswith("-"):
             raise BadValue(f"a rate must be above 0, found {text}")
@@ -186,15 +191,3 @@ def lab_flag(text: str) -> str:
     if equals and flag and not flag.startswith("--"):
         raise BadValue(f'"{text}" is not COMPONENT=--flag=value', f"write {component}=--{flag.lstrip('-')}")
     raise BadValue(f'"{text}" is not COMPONENT=--flag=value', "write kube-controller-manager=--kube-api-qps=50")
-
-
-def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """The mend for a word that is not among `known`: the closest one, or all of them."""
-    by_lower = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
-    return closest_is(by_lower[close[0]]) if close else f"one of: {', '.join(known)}"
-
-
-def closest_is(name: str) -> str:
-    """The mend when `name` is what was probably meant."""
-    return f"did you mean {name}?"

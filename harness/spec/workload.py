@@ -4,29 +4,51 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from harness.files import MIB
 from harness.model.experiment import Manifest, Requirement, TolerationsFault
 from harness.model.taints import Operator, Toleration
+from harness.spec.document import is_file, is_folder
 from harness.spec.manifests import pod_template, read_manifests
 from harness.spec.nodes import Place
 from harness.spec.problems import Problems
 from harness.spec.read import Reading
+
+MAX_WORKLOAD_BYTES = 2 * MIB
+"""All manifest files together."""
+MAX_OBJECTS = 2000
+_MAX_MATCHES = 1_000_000
+"""Selector terms of the faults times pods of the workload: about a second."""
 
 
 def read_workload(folder: Path, reading: Reading, problems: Problems) -> tuple[Manifest, ...]:
     """All objects of the files in spec.workload, whose paths count from `folder`, in the order to apply them."""
     manifests: list[Manifest] = []
     complete = True
+    left = MAX_WORKLOAD_BYTES
+    seen: set[tuple[int, int]] = set()
     for path, written in reading.each(str, "spec", "workload"):
         file = folder / written
-        if not file.is_file():
+        if not is_file(file):
             problems.add(reading.place(*path), f"workload: {_absent(file)}", _closest(folder, written))
             complete = False
             continue
-        found, wrong = read_manifests(file)
+        status = file.stat()
+        left -= status.st_size
+        if (status.st_dev, status.st_ino) in seen:
+            problems.add(reading.place(*path), f"workload: {file} is listed twice", "keep one of them")
+            complete = False
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        found, wrong = read_manifests(file) if left >= 0 else ((), ())
         manifests.extend(found)
+        if left < 0 or len(manifests) > MAX_OBJECTS:
+            words = f"more than {MAX_WORKLOAD_BYTES // MIB} MiB of manifests, or more than {MAX_OBJECTS:,} objects"
+            problems.add(reading.place(*path), f"workload: {words}", "leave out what the experiment does not need")
+            return ()
         problems.extend(wrong)
         complete = complete and not wrong
     _check_unique(manifests, problems)
@@ -36,17 +58,24 @@ def read_workload(folder: Path, reading: Reading, problems: Problems) -> tuple[M
 
 
 def _absent(file: Path) -> str:
-    return f"{file} is a folder" if file.is_dir() else f"there is no file {file}"
+    return f"{file} is a folder" if is_folder(file) else f"there is no file {file}"
 
 
 def _closest(folder: Path, written: str) -> str:
     """The mend: a file beside it with nearly that name, or how paths count."""
-    home = (folder / written).parent
-    names = [entry.name for entry in home.iterdir() if entry.is_file()] if home.is_dir() else []
-    if (folder / written).is_dir():
+    if is_folder(folder / written):
         return "name the files in it"
-    close = difflib.get_close_matches(Path(written).name, names, n=1)
+    try:
+        found = islice((folder / written).parent.iterdir(), _MAX_LOOKED_AT)
+        names = [entry.name for entry in found if is_file(entry)]
+    except (OSError, ValueError):
+        names = []
+    close = difflib.get_close_matches(Path(written).name[:100], names, n=1)
     return f"did you mean {Path(written).parent / close[0]}?" if close else "paths count from the experiment file"
+
+
+_MAX_LOOKED_AT = 200
+"""Entries of a folder that a file's name is compared with."""
 
 
 def _check_unique(manifests: Iterable[Manifest], problems: Problems) -> None:
@@ -68,18 +97,27 @@ def _check_unique(manifests: Iterable[Manifest], problems: Problems) -> None:
 
 def _check_tolerations_faults(manifests: Sequence[Manifest], reading: Reading, problems: Problems) -> None:
     """A change of tolerations must find pods, and must keep what they have: the API takes no toleration away (422)."""
-    templates = [(manifest, pod_template(manifest)) for manifest in manifests]
-    for path, fault in reading.each(TolerationsFault, "spec", "faults"):
-        meant = [(m, t) for m, t in templates if t is not None and _matches(fault.selector, t)]
-        if not meant and all(template is not None or not _may_make_pods(m) for m, template in templates):
+    made = [(manifest, pod_template(manifest)) for manifest in manifests]
+    templates = [(m, _labels_of(t), _own_tolerations(t)) for m, t in made if t is not None]
+    all_known = all(template is not None or not _may_make_pods(m) for m, template in made)
+    faults = list(reading.each(TolerationsFault, "spec", "faults"))
+    terms = sum(len(fault.selector) for _, fault in faults)
+    if terms * len(templates) > _MAX_MATCHES:
+        at = reading.place("spec", "faults")
+        words = f"{terms:,} terms of selectors for {len(templates):,} pods of the workload"
+        problems.add(at, f"faults: {words} are more than can be checked", "use fewer faults, or fewer objects")
+        return
+    for path, fault in faults:
+        meant = [(m, own) for m, labels, own in templates if _matches(fault.selector, labels)]
+        if not meant and all_known:
             problems.add(
                 reading.place(*path, "tolerations", "pods"),
                 "pods: no pod of the workload has these labels",
                 "look at metadata.labels of the pod template",
             )
         kept = {_identity(toleration) for toleration in fault.tolerations}
-        for manifest, template in meant:
-            for lost in sorted(_own_tolerations(template) - kept):
+        for manifest, own in meant:
+            for lost in sorted(own - kept):
                 problems.add(
                     reading.place(*path, "tolerations", "set"),
                     f"set: {manifest.kind} {manifest.name} already tolerates {_spell(lost)}, "
@@ -96,8 +134,12 @@ def _may_make_pods(manifest: Manifest) -> bool:
     return manifest.kind not in _NO_PODS
 
 
-def _matches(selector: Iterable[Requirement], template: Mapping[str, Any]) -> bool:
+def _labels_of(template: Mapping[str, Any]) -> Mapping[str, str]:
     labels = _mapping(_mapping(template.get("metadata")).get("labels"))
+    return {key: value for key, value in labels.items() if isinstance(value, str)}
+
+
+def _matches(selector: Iterable[Requirement], labels: Mapping[str, str]) -> bool:
     return all(requirement.matches(labels) for requirement in selector)
 
 
@@ -114,12 +156,13 @@ def _own_tolerations(template: Mapping[str, Any] | None) -> set[_Identity]:
     tolerations = _mapping(_mapping(template).get("spec")).get("tolerations")
     return {
         (
-            item.get("key") or "",
-            item.get("operator") or Operator.EQUAL.value,
-            item.get("value") or "",
-            item.get("effect") or "",
+            str(item.get("key") or ""),
+            str(item.get("operator") or Operator.EQUAL.value),
+            str(item.get("value") or ""),
+            str(item.get("effect") or ""),
         )
-        for item in tolerations or ()
+        for item in (tolerations if isinstance(tolerations, list | tuple) else ())
+        if isinstance(item, Mapping)
     }
 
 

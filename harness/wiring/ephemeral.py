@@ -9,7 +9,7 @@ from pathlib import Path
 from harness import lab as labs
 from harness.errors import UsageError
 from harness.lab.flags import parse_flag
-from harness.lab.topology import default_topology, read_topology
+from harness.lab.topology import default_topology, read_topology_file
 from harness.lab.values import LabSpec
 from harness.model.experiment import Experiment, LabWish
 
@@ -47,9 +47,9 @@ def _spec(name: str, experiment: Experiment) -> LabSpec:
     if wish.topology is not None:
         path = Path(experiment.source).parent / wish.topology
         try:
-            topology = read_topology(path.read_text(encoding="utf-8"), file=str(path))
-        except OSError as error:
-            raise UsageError(f"{experiment.source}: lab.topology {path}: {error.strerror}") from error
+            topology = read_topology_file(path)
+        except UsageError as error:
+            raise UsageError(f"{experiment.source}: lab.topology {error}") from error
     return LabSpec(
         name=name, kubernetes=wish.kubernetes, topology=topology, flags=tuple(parse_flag(f) for f in wish.flags)
     )

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from harness.clock import Clock
 from harness.errors import UsageError
-from harness.lab.topology import Topology, default_topology, read_topology
+from harness.lab.topology import Topology, default_topology, read_topology_file
 from harness.model.experiment import (
     CordonFault,
     Experiment,
@@ -114,9 +114,9 @@ def world_of_lab(experiment: Experiment) -> Seen:
     if wish.topology is not None:
         path = Path(wish.topology)
         try:
-            topology = read_topology(path.read_text(encoding="utf-8"), file=str(path))
-        except OSError as error:
-            raise UsageError(f"{experiment.source}: lab.topology {path}: {error.strerror}") from error
+            topology = read_topology_file(path)
+        except UsageError as error:
+            raise UsageError(f"{experiment.source}: lab.topology {error}") from error
     version = wish.kubernetes or f"1.{Settings().minor}"
     inventory = Inventory(nodes=_nodes_of(topology), pods=(), kubernetes_version=f"v{version.removeprefix('v')}")
     settings, notes = settings_of(version, wish.flags)

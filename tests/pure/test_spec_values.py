@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from harness.model.experiment import SloKind
 from harness.spec import values
+from harness.spec.meant import did_you_mean
 from harness.spec.problems import BadValue
 
 
@@ -211,4 +212,4 @@ def test_no_lab_flag(text: str, mend: str) -> None:
     ],
 )
 def test_did_you_mean(word: str, mend: str) -> None:
-    assert values.did_you_mean(word, ("NoSchedule", "NoExecute")) == mend
+    assert did_you_mean(word, ("NoSchedule", "NoExecute")) == mend

@@ -66,14 +66,19 @@ def courses(scenario: Scenario, settings: Settings) -> tuple[Chance, ...]:
     sights = tuple(Sight) if meet else (Sight.AS_WRITTEN,)
     restarts = tuple(write for write in scenario.writes if isinstance(write, Restart))
     for fine in (True, False):
-        delays = [_delays(restart, scenario, settings, fine=fine) for restart in restarts]
         phases = tuple(_phases(scenario, settings, fine=fine))
-        found = tuple(
-            Chance(sight, lead_s, restarts_s, *phase)
-            for sight, lead_s, restarts_s, phase in product(sights, leads, product(*delays), phases)
-        )
-        if len(found) <= MAX_COURSES:
-            return found
+        delays: list[tuple[float, ...]] = []
+        number = len(sights) * len(leads) * len(phases)
+        for restart in restarts:
+            if number > MAX_COURSES:
+                break  # the product of many restarts has no end; it is counted before it is made
+            delays.append(_delays(restart, scenario, settings, fine=fine))
+            number *= len(delays[-1])
+        if number <= MAX_COURSES:
+            return tuple(
+                Chance(sight, lead_s, restarts_s, *phase)
+                for sight, lead_s, restarts_s, phase in product(sights, leads, product(*delays), phases)
+            )
     latency = settings.latency
     return tuple(
         Chance(sight, lead_s, (delay_s,) * len(restarts), *phase)
