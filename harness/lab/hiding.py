@@ -39,7 +39,9 @@ _ALSO = ("snap",)
 
 @dataclass(frozen=True, slots=True)
 class Hiding:
-    """For node.json. `paths`: hidden with everything below; `homes`: whose dot entries are; `kept`: stay visible there."""
+    """For node.json. `paths`: hidden with everything below; `homes`: whose dot entries are; `kept`: what stays visible
+    in those.
+    """
 
     paths: tuple[str, ...]
     homes: tuple[str, ...]
