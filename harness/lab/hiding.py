@@ -15,7 +15,7 @@ from pathlib import Path
 from harness.lab.cache import cache_home
 from harness.lab.state import labs_home
 
-_TOOLS = (
+TOOLS = (
     ".asdf/installs",
     ".cargo/bin",
     ".conda",
@@ -56,7 +56,7 @@ def of_machine(*, sockets: Path, programs: Mapping[str, Sequence[str]]) -> Hidin
     homes = _homes()
     paths = [labs_home().parent, *_beside_state(sockets), *_named_kubeconfigs()]
     paths += [home / name for home in homes for name in _ALSO if (home / name).exists()]
-    kept = [home / tool for home in homes for tool in _TOOLS if (home / tool).exists()]
+    kept = [home / tool for home in homes for tool in TOOLS if (home / tool).exists()]
     kept += [cache_home() / "lab", *_trees(word for argv in programs.values() for word in argv)]
     return Hiding(paths=_texts(paths), homes=_texts(homes), kept=_texts(kept))
 
