@@ -3,7 +3,8 @@
 Locust's own clients are not used because each of them lies a little about a failing service: FastHttpUser's
 geventhttpclient sends idempotent requests again when a connection breaks (30 % of connections closed unanswered were
 reported as no failure at all), HttpUser has no timeout, both follow redirects. Here is no loop around sending: an
-exchange ends with its first failure. Parsing answers is left to geventhttpclient's parser (llhttp).
+exchange ends with its first failure. Parsing answers is left to geventhttpclient's parser (llhttp). Nothing of an
+answer is kept: its bytes are counted, and one of more than MAX_ANSWER_BYTES is a failure.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import errno
 import select
 import socket
 import ssl
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +33,10 @@ Answer = tuple[Outcome, int]
 _OURS = frozenset((errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM))
 """Errors of opening a connection that this machine is to blame for: no files, ports or memory left."""
 
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+"""The longest answer, heads included. A service that never ends one must not fill this machine's memory or its time."""
+_MAX_HEAD_BYTES = 256 * 1024
+"""How much may come before the end of an answer's head: heads, unlike bodies, are kept until they are complete."""
 _READ_BYTES = 65_536
 _poll: Callable[[], select.poll] = gevent.monkey.get_original("select", "poll")
 
@@ -61,6 +67,7 @@ class Client:
         sock = self._idle.popleft() if kept else None
         reusable = False
         failure = Outcome.CONNECT_ERROR
+        deadline_s = time.monotonic() + self._timeout_s
         timer = gevent.Timeout.start_new(self._timeout_s)
         try:
             if sock is None or not _is_quiet(sock):
@@ -69,7 +76,7 @@ class Client:
                 sock = self._connect()
             failure = Outcome.RESET
             sock.sendall(self._request)
-            answer = _read_answer(sock, self._method)
+            answer = _read_answer(sock, _Answer(self._method), deadline_s=deadline_s, late=timer)
             reusable = not answer.should_close()
             status = answer.get_code()
             return (Outcome.OK if self._is_ok(status) else Outcome.HTTP_ERROR), status
@@ -79,6 +86,8 @@ class Client:
             return Outcome.TIMEOUT, 0
         except HTTPParseError:
             return Outcome.HTTP_ERROR, 0
+        except _TooLong as answer_end:
+            return Outcome.HTTP_ERROR, answer_end.status
         except OSError as error:
             return (_connect_failure(error) if failure is Outcome.CONNECT_ERROR else failure), 0
         finally:
@@ -114,22 +123,53 @@ def _close(sock: Any) -> None:
         sock.close()
 
 
-def _read_answer(sock: Any, method: str) -> HTTPResponse:
-    """Read until the final answer is complete. Raises ConnectionResetError when the connection ends before that."""
-    answer = HTTPResponse(method=method)
-    while not (answer.message_complete and answer.get_code() >= 200):  # 1xx answers precede the real one
+class _TooLong(Exception):
+    """The answer is longer than is read; `status`: what it began with, 0 when its head had not ended."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+
+class _Answer(HTTPResponse):
+    """Parses an answer and drops its body as it comes."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it is complete; 1xx answers only precede the real one."""
+        return bool(self.message_complete and self.get_code() >= 200)
+
+    def _on_body(self, buf: bytearray) -> None:
+        """Called by the parser, which would keep it."""
+
+
+def _read_answer(sock: Any, answer: _Answer, *, deadline_s: float, late: gevent.Timeout) -> _Answer:
+    """Read until the final answer is complete. Raises ConnectionResetError when the connection ends before that,
+    `late` once the monotonic clock has reached `deadline_s`, and _TooLong.
+
+    While there is data, `recv` returns at once and never lets gevent's loop run, so that its timers, this exchange's
+    among them, would wait and so would all other exchanges: the clock is read here, and others get their turn.
+    """
+    received = 0
+    while not answer.is_final:
+        if received:
+            gevent.sleep(0)
+            if time.monotonic() >= deadline_s:
+                raise late
         data = sock.recv(_READ_BYTES)
-        if data:
-            answer.feed(data)
-            continue
-        if answer.headers_complete:
-            _feed_end(answer)
-        if not (answer.message_complete and answer.get_code() >= 200):
-            raise ConnectionResetError(errno.ECONNRESET, "closed before the answer was complete")
+        if not data:
+            if answer.headers_complete:
+                _feed_end(answer)
+            if not answer.is_final:
+                raise ConnectionResetError(errno.ECONNRESET, "closed before the answer was complete")
+            return answer
+        received += len(data)
+        answer.feed(data)
+        if received > MAX_ANSWER_BYTES or (received > _MAX_HEAD_BYTES and not answer.headers_complete):
+            raise _TooLong(answer.get_code() if answer.headers_complete else 0)
     return answer
 
 
-def _feed_end(answer: HTTPResponse) -> None:
+def _feed_end(answer: _Answer) -> None:
     """Tell the parser that the connection ended, which completes an answer without a length and no other."""
     try:
         answer.feed(b"")

@@ -1,7 +1,8 @@
 """The lab's three binaries: from a named folder, from the cache, or built from harness/lab/plane with Go.
 
 A build of one Kubernetes version takes 5 to 10 minutes on two cores the first time, and is kept under
-``XDG_CACHE_HOME/taintlab/lab/<version>-<hash of sources, modfile and flags>/``.
+``XDG_CACHE_HOME/taintlab/lab/<version>-<hash of sources, modfile and flags>/``, with a manifest: programs that are no
+longer what was built are built anew.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import BuildFailed, UsageError
-from harness.lab.cache import cache_home, one_at_a_time
+from harness.lab import manifest
+from harness.lab.cache import cache_home, one_at_a_time, private
 from harness.lab.gobuild import compile_packages
 from harness.lab.toolchain import Version, find_go
 
@@ -96,17 +98,27 @@ def ensure(
             )
         return binaries
     release = choose(kubernetes)
-    place = cache_home() / "lab" / f"{release.version}-{key_of(release)}"
+    place = private(cache_home()) / "lab" / f"{release.version}-{key_of(release)}"
     binaries = Binaries.within(place)
-    if not binaries.missing:
+    if place.exists() and not _trouble(place):
         return binaries
     with one_at_a_time(place.with_name(release.version), report=report):
-        if binaries.missing:
+        trouble = _trouble(place) if place.exists() else "not built yet"
+        if trouble:
+            if place.exists():
+                report(f"the programs in {place} are not used: {trouble}")
             _build(release, place, report=report)
             for older in place.parent.glob(f"{release.version}-*"):
                 if older != place and older not in in_use:
                     shutil.rmtree(older, ignore_errors=True)
+                    manifest.forget(older)
     return binaries
+
+
+def _trouble(place: Path) -> str:
+    """What is wrong with built programs; "" when nothing is."""
+    missing = Binaries.within(place).missing
+    return f"{', '.join(missing)} cannot be run" if missing else manifest.difference(place)
 
 
 def releases(plane: Path = PLANE) -> list[Release]:
@@ -167,6 +179,7 @@ def _build(release: Release, place: Path, *, report: Callable[[str], None]) -> N
         missing = Binaries.within(fresh).missing
         if missing:
             raise BuildFailed(f"the build made no {', '.join(missing)}")
+        manifest.seal(fresh)
         shutil.rmtree(place, ignore_errors=True)
         fresh.chmod(0o755)
         fresh.replace(place)

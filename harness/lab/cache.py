@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness.errors import LabError
+
 
 def xdg(variable: str, fallback: str) -> Path:
     """An XDG base directory: the variable when it holds an absolute path, else `fallback` below the home folder."""
@@ -18,6 +20,29 @@ def xdg(variable: str, fallback: str) -> Path:
 def cache_home() -> Path:
     """``XDG_CACHE_HOME/taintlab``"""
     return xdg("XDG_CACHE_HOME", ".cache") / "taintlab"
+
+
+def private(folder: Path) -> Path:
+    """Makes `folder`, for this user only, or checks that it is: what lies in it is run, or holds keys.
+
+    One of ours that others may only read is closed to them. LabError when it is somebody else's, or when others may
+    have written into it.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    looked = folder.stat()
+    if looked.st_uid != os.geteuid():
+        raise LabError(
+            f"{folder} belongs to another user (uid {looked.st_uid}): nothing in it is trusted\n"
+            "  fix: name a folder of your own with XDG_CACHE_HOME or XDG_STATE_HOME"
+        )
+    if looked.st_mode & 0o022:
+        raise LabError(
+            f"others may write into {folder}: nothing in it is trusted\n"
+            f"  fix: delete it, so that it is made anew (or, if nobody has changed it, chmod 700 {folder})"
+        )
+    if looked.st_mode & 0o077:
+        folder.chmod(0o700)
+    return folder
 
 
 @contextmanager

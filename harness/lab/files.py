@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.lab import flags, nodes, pki, programs, prometheus
 from harness.lab.addresses import API_ADDRESS, API_PORT, CLUSTER_DOMAIN, DNS_ADDRESS
+from harness.lab.hiding import of_machine
 from harness.lab.launch import Setting
 from harness.lab.pki import Authority
 from harness.lab.state import write_atomic
@@ -39,7 +40,8 @@ def prepare(setting: Setting, topology: Topology, *, sockets: Path, podinfo: Pat
 
 
 def prepare_nodes(setting: Setting, new: Sequence[Node], *, sockets: Path, authority: Authority) -> None:
-    """Each node's folder, kubeconfig and node.json."""
+    """Each node's folder, kubeconfig and node.json. The programs table is there already."""
+    hiding = of_machine(sockets=sockets, programs=json.loads(setting.folder.programs.read_text()))
     for node in new:
         root = setting.folder.node(node.name)
         root.mkdir(parents=True, mode=0o700, exist_ok=True)
@@ -49,7 +51,7 @@ def prepare_nodes(setting: Setting, new: Sequence[Node], *, sockets: Path, autho
         identity = pki.kubelet_identity(node.name)
         path = nodes.kubelet_kubeconfig(setting.folder, node.name)
         authority.write_kubeconfig(path, identity=identity, server=INSIDE_SERVER)
-        content = nodes.node_file(node, folder=setting.folder, sockets=sockets)
+        content = nodes.node_file(node, folder=setting.folder, sockets=sockets, hiding=hiding)
         _write(root / "node.json", json.dumps(content, indent=1))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.lab import addresses
+from harness.lab.hiding import Hiding
 from harness.lab.state import SOCKET_PATH_BYTES, Folder
 from harness.lab.topology import Node
 
@@ -69,7 +70,7 @@ def root_of(node: Node, *, folder: Folder, sockets: Path) -> Path:
     return sockets / f"node-{node.index}"
 
 
-def node_file(node: Node, *, folder: Folder, sockets: Path) -> dict[str, Any]:
+def node_file(node: Node, *, folder: Folder, sockets: Path, hiding: Hiding) -> dict[str, Any]:
     """The content of node.json, which both processes of a node read (contract: harness/lab/plane)."""
     return {
         "name": node.name,
@@ -88,6 +89,9 @@ def node_file(node: Node, *, folder: Folder, sockets: Path) -> dict[str, Any]:
         "eviction_hard": dict(node.eviction_hard),
         "eviction_pressure_transition_s": node.eviction_pressure_transition_s,
         "programs": str(folder.programs),
+        "hidden_paths": list(hiding.paths),
+        "homes": list(hiding.homes),
+        "kept_paths": list(hiding.kept),
         "feature_gates": {},
     }
 

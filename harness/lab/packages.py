@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import LabError, UsageError
-from harness.lab.cache import cache_home, one_at_a_time
+from harness.lab import manifest
+from harness.lab.cache import cache_home, one_at_a_time, private
 
 PROMETHEUS_VARIABLE = "TAINTLAB_PROMETHEUS"
 """Names a Prometheus program to use instead of looking for one."""
@@ -87,17 +88,20 @@ def _nft_path(*, report: Callable[[str], None]) -> tuple[Path, ...]:
 
 
 def _unpacked(package: str, *, probe: str, libraries: bool, report: Callable[[str], None]) -> Path:
-    """The folder into which `package` is unpacked, fetched when it is not there.
+    """The folder into which `package` is unpacked, fetched when it is not there or not what was unpacked any more.
 
     With `libraries`, so are those that it needs, and ``wrapped/NAME`` runs `probe` with them.
     """
-    place = cache_home() / "packages" / package
-    if (place / probe).exists():
+    place = private(cache_home()) / "packages" / package
+    if (place / probe).exists() and not manifest.difference(place):
         return place
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         raise LabError(f"this machine has neither {package} nor apt-get to fetch it with")
     with one_at_a_time(place, report=report):
-        if not (place / probe).exists():
+        trouble = manifest.difference(place)
+        if trouble or not (place / probe).exists():
+            if (place / probe).exists():
+                report(f"the package in {place} is not used: {trouble}")
             report(f"fetching the distribution's package {package} into {place}")
             _fill(place, package, probe, libraries=libraries)
     return place
@@ -115,6 +119,7 @@ def _fill(place: Path, package: str, probe: str, *, libraries: bool) -> None:
             raise LabError(f"the package {package} holds no {probe}")
         if libraries:
             _write_wrapper(root, place, probe)
+        manifest.seal(root)
         shutil.rmtree(place, ignore_errors=True)
         root.replace(place)
 

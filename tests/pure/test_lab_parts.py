@@ -17,6 +17,7 @@ from harness.lab.build import Release, choose, key_of
 from harness.lab.deadline import Deadline
 from harness.lab.dials import merged, parse_figures
 from harness.lab.discovery import kubelet_targets, pod_targets
+from harness.lab.hiding import Hiding
 from harness.lab.nodes import administrators_patch, node_file, settable_by_kubelet
 from harness.lab.progress import PLAIN_EVERY_S, Progress
 from harness.lab.state import Folder, folder_of
@@ -53,7 +54,7 @@ def test_which_labels_a_kubelet_may_give_itself(label: str, settable: bool) -> N
 
 def test_labels_are_given_by_the_kubelet_or_else_by_the_administrator() -> None:
     node = Node(name="n", index=2, labels={"pool": "spot", "node-role.kubernetes.io/spot": "true"})
-    told = node_file(node, folder=Folder(Path("/lab")), sockets=Path("/s"))
+    told = node_file(node, folder=Folder(Path("/lab")), sockets=Path("/s"), hiding=Hiding(("/h",), ("/home/u",), ()))
     assert told["labels"] == {"pool": "spot"}
     assert administrators_patch(node) == {
         "metadata": {"labels": {"node-role.kubernetes.io/spot": "true"}},

@@ -204,3 +204,38 @@ func TestExecIntoContainer(t *testing.T) {
 		t.Errorf("got %q, %v, %+v", text, err, inside.Exit())
 	}
 }
+
+func TestHiddenFilesAndRights(t *testing.T) {
+	l := New()
+	home, shared := t.TempDir(), t.TempDir()
+	if err := os.MkdirAll(filepath.Join(home, ".ssh"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{".ssh/id", ".netrc", "open"} {
+		if err := os.WriteFile(filepath.Join(home, name), []byte("content of "+name+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The third argument makes the folder visible below /tmp, as a program's path does.
+	orders := shell(`cat "$0/open"; cat /host/open; for at in "$0" /host; do
+		cat "$at/.ssh/id" "$at/.netrc" 2>&1 | grep -c 'content of' || true
+		umount "$at/.ssh" 2>/dev/null && echo unmounted; unshare -Um umount "$at/.ssh" 2>/dev/null && echo unmounted; done
+		mknod /dev/x b 7 0 2>/dev/null && echo made; test -e /host/.netrc && echo there; grep CapBnd /proc/self/status`)
+	orders.Argv = append(orders.Argv, home)
+	orders.Expose, orders.Layer = []string{home}, shared
+	orders.Hidden = mounts.Hidden{Homes: []string{home}}
+	orders.Mounts = []mounts.Mount{{Source: home, Target: "/host"}}
+	process, output, err := launch(t, l, orders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-process.Done()
+	want := "content of open\ncontent of open\n0\n0\nthere\nCapBnd:\t00000000800425fb\n"
+	if string(text) != want {
+		t.Errorf("got %q, want %q", text, want)
+	}
+}

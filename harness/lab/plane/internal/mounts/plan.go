@@ -63,7 +63,9 @@ type entry struct {
 	optional bool
 	// ifMissing entries give way to what is there.
 	ifMissing bool
-	children  map[string]*entry
+	// mask entries stand over what is there already, in a volume too: no mount point is made for them.
+	mask     bool
+	children map[string]*entry
 }
 
 type what int
@@ -86,9 +88,10 @@ type planner struct {
 
 // Plan lists the steps which build the container's file system. Expose names paths which must stay visible although
 // they lie in a directory that the container gets empty (the program, for a checkout below /tmp). The working
-// directory is made if the machine has none of that name; empty means the root. The error names the mount that cannot
-// be made.
-func Plan(view View, mounts []Mount, expose []string, workingDir string) ([]Step, error) {
+// directory is made if the machine has none of that name; empty means the root. What is hidden shows nowhere. The
+// error names the mount that cannot be made.
+func Plan(view View, mounts []Mount, expose []string, workingDir string, hidden Hidden) ([]Step, error) {
+	secrets := lookUp(view, hidden)
 	p := &planner{view: view, root: &entry{what: layer, children: map[string]*entry{}}}
 	p.base()
 	for _, visible := range expose {
@@ -98,15 +101,25 @@ func Plan(view View, mounts []Mount, expose []string, workingDir string) ([]Step
 			}
 		}
 	}
+	if err := p.coverSecrets(secrets, "/", "/"); err != nil {
+		return nil, err
+	}
 	ordered := slices.Clone(mounts)
 	slices.SortStableFunc(ordered, func(a, b Mount) int {
 		return strings.Count(path.Clean(a.Target), "/") - strings.Count(path.Clean(b.Target), "/")
 	})
 	for _, mount := range ordered {
-		if view.Kind(mount.Source) == None {
+		source := resolve(view, mount.Source)
+		if source == "" {
 			return nil, fmt.Errorf("mount %s: its source %s does not exist", mount.Target, mount.Source)
 		}
-		if err := p.insert(mount.Target, p.bind(mount.Source, mount.ReadOnly)); err != nil {
+		if secrets.forbids(source) {
+			return nil, fmt.Errorf("mount %s: %s is hidden from pods: it belongs to the lab itself, or holds a user's settings and credentials", mount.Target, mount.Source)
+		}
+		if err := p.insert(mount.Target, p.bind(source, mount.ReadOnly)); err != nil {
+			return nil, fmt.Errorf("mount %s: %w", mount.Target, err)
+		}
+		if err := p.coverSecrets(secrets, source, mount.Target); err != nil {
 			return nil, fmt.Errorf("mount %s: %w", mount.Target, err)
 		}
 	}

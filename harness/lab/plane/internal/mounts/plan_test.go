@@ -49,10 +49,15 @@ var typical = newMachine("/bin -> usr/bin", "/usr/", "/usr/bin/", "/usr/bin/sh",
 
 func plan(t *testing.T, mounts []Mount, expose ...string) []string {
 	t.Helper()
-	list, err := Plan(typical, mounts, expose, "")
+	list, err := Plan(typical, mounts, expose, "", Hidden{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return render(list)
+}
+
+// render gives each step a line: what it does, where, from where, and "rw" if it may be written to.
+func render(list []Step) []string {
 	names := map[Verb]string{MakeDir: "dir", MakeFile: "file", MakeLink: "link", BindHost: "bind", BindLayer: "layer", MountTmpfs: "tmpfs", MountProc: "proc"}
 	var lines []string
 	for _, step := range list {
@@ -164,11 +169,11 @@ func TestWorkingDirectory(t *testing.T) {
 		"/opt/app":     {{Verb: MakeDir, Path: "/opt"}, {Verb: MakeDir, Path: "/opt/app"}},
 		"/var/lib/app": {{Verb: BindLayer, Path: "/var/lib"}, {Verb: MakeDir, Path: "/var/lib/app"}},
 	} {
-		steps, err := Plan(typical, nil, nil, dir)
+		steps, err := Plan(typical, nil, nil, dir, Hidden{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		base, err := Plan(typical, nil, nil, "")
+		base, err := Plan(typical, nil, nil, "", Hidden{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,10 +186,10 @@ func TestWorkingDirectory(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Plan(typical, nil, nil, "relative"); err == nil {
+	if _, err := Plan(typical, nil, nil, "relative", Hidden{}); err == nil {
 		t.Error("a relative working directory was accepted")
 	}
-	if _, err := Plan(typical, nil, nil, "/etc/hosts"); err == nil {
+	if _, err := Plan(typical, nil, nil, "/etc/hosts", Hidden{}); err == nil {
 		t.Error("a file was accepted as working directory")
 	}
 }
@@ -198,7 +203,7 @@ func TestRefused(t *testing.T) {
 		{"/vol/file", "/etc/hosts/x", "is no directory"},
 	} {
 		t.Run(fmt.Sprint(c.source, " at ", c.target), func(t *testing.T) {
-			_, err := Plan(typical, []Mount{{Source: c.source, Target: c.target}}, nil, "")
+			_, err := Plan(typical, []Mount{{Source: c.source, Target: c.target}}, nil, "", Hidden{})
 			if err == nil || !strings.Contains(err.Error(), c.problem) {
 				t.Errorf("error %v, want one with %q", err, c.problem)
 			}

@@ -43,10 +43,10 @@ func steps(at string, e *entry, parent *entry) []Step {
 		step.Path = at
 		list = append(list, step)
 	}
-	made := parent == nil || e.implied || (parent.what == host && parent.readOnly)
+	made := parent == nil || e.implied || (parent.what == host && (parent.readOnly || e.mask))
 	switch {
 	case parent == nil || e.implied:
-	case e.what == layer && parent.what == host && parent.readOnly:
+	case e.what == layer && parent.what == host && (parent.readOnly || e.mask):
 		add(Step{Verb: BindLayer, Mode: e.mode})
 	case e.what == layer:
 		add(Step{Verb: MakeDir, Mode: e.mode})

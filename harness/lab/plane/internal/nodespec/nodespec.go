@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/resource"
 )
@@ -60,6 +61,11 @@ type Node struct {
 	EvictionPressureTransitionS int `json:"eviction_pressure_transition_s"`
 	// Programs is the path of programs.json.
 	Programs string `json:"programs"`
+	// HiddenPaths are shown to no container and may not be mounted: the lab's own files, and other labs'.
+	HiddenPaths []string `json:"hidden_paths"`
+	// Homes are the home directories whose entries with a dot are hidden likewise, but for KeptPaths.
+	Homes     []string `json:"homes"`
+	KeptPaths []string `json:"kept_paths"`
 	// FeatureGates are the kubelet's feature gates.
 	FeatureGates map[string]bool `json:"feature_gates"`
 }
@@ -104,6 +110,11 @@ func (n *Node) check() error {
 	} {
 		if !filepath.IsAbs(value) {
 			complain("%s is %q, it must be an absolute path", key, value)
+		}
+	}
+	for _, value := range slices.Concat(n.HiddenPaths, n.Homes, n.KeptPaths) {
+		if !filepath.IsAbs(value) {
+			complain("hidden_paths, homes and kept_paths hold %q, they must be absolute paths", value)
 		}
 	}
 	if len(n.RuntimeSocket) > maxSocketPath {
@@ -154,6 +165,9 @@ func (n *Node) BootIDFile() string { return n.Under("boot_id") }
 
 // PodLogsDir holds the pods' logs, in the kubelet's layout.
 func (n *Node) PodLogsDir() string { return n.Under("logs") }
+
+// PodDir holds a pod's volumes, by its UID.
+func (n *Node) PodDir(uid string) string { return filepath.Join(n.KubeletDir(), "pods", uid) }
 
 // KubeletDir is the kubelet's --root-dir.
 func (n *Node) KubeletDir() string { return n.Under("kubelet") }

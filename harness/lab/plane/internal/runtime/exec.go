@@ -45,7 +45,7 @@ func (r *Runtime) inside(c *container, command []string, files ends, tty bool) (
 	}
 	defer pidNamespace.Close()
 	spec := launch.Spec{
-		Orders: shim.Orders{Argv: command, Env: c.environment(), WorkingDir: c.config.GetWorkingDir()},
+		Orders: shim.Orders{Argv: command, Env: c.environment(), WorkingDir: c.config.GetWorkingDir(), Capabilities: c.config.GetLinux().GetSecurityContext().GetCapabilities().GetAddCapabilities()},
 		Stdin:  files.in, Stdout: files.out, Stderr: files.err, TTY: tty, PIDNamespace: pidNamespace,
 	}
 	for _, join := range []struct {

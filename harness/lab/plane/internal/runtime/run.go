@@ -43,6 +43,8 @@ func (r *Runtime) runProgram(c *container, argv []string, namespace *os.File) (w
 	orders := shim.Orders{
 		Argv: argv, Env: c.environment(), WorkingDir: c.config.GetWorkingDir(), Layer: c.layer, Expose: argv,
 		Hostname:     c.sandbox.config.GetHostname(),
+		Hidden:       r.hiddenFrom(c.sandbox),
+		Capabilities: c.config.GetLinux().GetSecurityContext().GetCapabilities().GetAddCapabilities(),
 		Mounts:       []mounts.Mount{{Source: c.sandbox.resolvConf(), Target: "/etc/resolv.conf", ReadOnly: true}},
 		ReadOnlyRoot: c.config.GetLinux().GetSecurityContext().GetReadonlyRootfs(),
 	}
@@ -67,6 +69,14 @@ func (r *Runtime) runProgram(c *container, argv []string, namespace *os.File) (w
 	}
 	streams.record(c.log)
 	return process, streams, nil
+}
+
+// hiddenFrom is what the containers of a pod do not see: all of the node's secrets but the pod's own volumes.
+func (r *Runtime) hiddenFrom(s *sandbox) mounts.Hidden {
+	return mounts.Hidden{
+		Paths: r.node.HiddenPaths, Homes: r.node.Homes, Kept: r.node.KeptPaths,
+		Own: []string{r.node.PodDir(s.config.GetMetadata().GetUid()), s.folder},
+	}
 }
 
 // environment is the pod's, and what every container has.

@@ -42,6 +42,10 @@ type Orders struct {
 	Mounts []mounts.Mount `json:"mounts"`
 	// Expose are paths of the machine which stay visible below directories that the container gets empty.
 	Expose []string `json:"expose"`
+	// Hidden is what of the machine the container does not see.
+	Hidden mounts.Hidden `json:"hidden"`
+	// Capabilities are those which the program may have beside the usual ones (rights.go).
+	Capabilities []string `json:"capabilities"`
 	// ReadOnlyRoot takes the right to write to the container's own layer away; volumes keep theirs.
 	ReadOnlyRoot bool `json:"readOnlyRoot"`
 	// Hostname is set in the UTS namespace unless it is empty.
@@ -117,7 +121,7 @@ func obey(orders *Orders) error {
 	}
 	var own []string
 	if orders.Layer != "" {
-		steps, err := mounts.Plan(mounts.Machine{}, orders.Mounts, orders.Expose, orders.WorkingDir)
+		steps, err := mounts.Plan(mounts.Machine{}, orders.Mounts, orders.Expose, orders.WorkingDir, orders.Hidden)
 		if err != nil {
 			return err
 		}
@@ -138,6 +142,9 @@ func obey(orders *Orders) error {
 	}
 	program, err := find(orders.Argv[0], orders.Env)
 	if err != nil {
+		return err
+	}
+	if err := giveUpRights(orders.Capabilities); err != nil {
 		return err
 	}
 	return fmt.Errorf("exec %s: %w", program, syscall.Exec(program, orders.Argv, orders.Env))
