@@ -9,9 +9,11 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 
 from harness import __version__
 from harness.errors import ExitCode, TaintlabError
+from harness.terminal import clean_output, indented, one_line
 
 #: Verb to (module, help). Only the module of the verb that was asked for is imported, so that each starts fast.
 VERBS: dict[str, tuple[str, str]] = {
@@ -50,33 +52,36 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; the process exit code. Errors are printed as one message, without a traceback."""
+    """Run one verb; the process exit code. Errors are printed as one message, without a traceback.
+
+    A reader that went away (``| head``) changes nothing: what the verb does is done, and its exit code stays.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     verb = next((word for word in arguments if not word.startswith("-")), None)
-    try:
-        options = build_parser(verb).parse_args(arguments)
-        return int(options.handler(options))
-    except TaintlabError as error:
-        print(f"taintlab: {error}", file=sys.stderr)
-        return int(error.exit_code)
-    except KeyboardInterrupt:
-        return int(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our output went away; what is left to print has nobody to go to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.PASS)
-    except Exception as error:
-        return int(_defect(error))
+    with clean_output():
+        try:
+            options = build_parser(verb).parse_args(arguments)
+            return int(options.handler(options))
+        except TaintlabError as error:
+            print(f"taintlab: {indented(error)}", file=sys.stderr)
+            return int(error.exit_code)
+        except KeyboardInterrupt:
+            return int(ExitCode.INTERRUPTED)
+        except Exception as error:
+            return int(_defect(error))
 
 
 def _defect(error: Exception) -> ExitCode:
     """What nobody foresaw: one message, the traceback in a file, and an exit code that is no verdict."""
     details = traceback.format_exc()
-    with tempfile.NamedTemporaryFile("w", prefix="taintlab-defect-", suffix=".txt", delete=False) as file:
-        file.write(details)
-    words = " ".join(str(error).split()) or "no message"
+    where = "the traceback (no file could be written)"
+    with suppress(OSError):
+        descriptor, where = tempfile.mkstemp(prefix="taintlab-defect-", suffix=".txt")
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(details)
+    words = one_line(error) or "no message"
     print(
-        f"taintlab: a defect of taintlab itself ({type(error).__name__}: {words}): please report it with {file.name}; "
+        f"taintlab: a defect of taintlab itself ({type(error).__name__}: {words}): please report it with {where}; "
         "`taintlab recover` takes off what may be left on a cluster",
         file=sys.stderr,
     )

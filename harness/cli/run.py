@@ -31,6 +31,11 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="the experiment")
     add_where(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run folder (default: runs/NAME/UTC-SEED)")
+    parser.add_argument(
+        "--keep-secrets",
+        action="store_true",
+        help="store header values, bodies, arguments, environment and Secret data in the run folder as they are",
+    )
     parser.add_argument("--keep", action="store_true", help="leave the lab that the run started up")
     parser.set_defaults(handler=handle)
 
@@ -46,7 +51,7 @@ def handle(options: argparse.Namespace) -> int:
             report = _say
             where = replace(where, lab=stack.enter_context(lab_for(experiment, keep=options.keep, report=report)))
         with progress_for(sys.stderr, clock) as progress:
-            finished = asyncio.run(_run(experiment, where, path, clock, progress))
+            finished = asyncio.run(_run(experiment, where, path, clock, progress, keep_secrets=options.keep_secrets))
     return int(_tell(finished))
 
 
@@ -64,9 +69,11 @@ def _tell(finished: Finished) -> ExitCode:
     return code
 
 
-async def _run(experiment: Experiment, where: Where, path: Path, clock: Clock, progress: Progress) -> Finished:
+async def _run(
+    experiment: Experiment, where: Where, path: Path, clock: Clock, progress: Progress, *, keep_secrets: bool
+) -> Finished:
     async with open_place(where, clock=clock, for_writing=True) as place:
-        return await run_experiment(experiment, place, path, clock=clock, progress=progress)
+        return await run_experiment(experiment, place, path, clock=clock, progress=progress, keep_secrets=keep_secrets)
 
 
 def _say(line: str) -> None:

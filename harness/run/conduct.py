@@ -112,8 +112,8 @@ class Conductor:
         stage.observer.on_pod(self._tell_eviction)
 
     def interrupt(self, message: str, *, insist: bool = False) -> None:
-        """Ask the run to heal and end; safe to call from a signal handler of the loop. Asked again, with `insist`, while
-        it does so: what the cluster does not answer is given up, and is then a leftover.
+        """Ask the run to heal and end; safe to call from a signal handler of the loop. Asked again, with `insist`,
+        while it does so: what the cluster does not answer is given up, and is then a leftover.
         """
         if self._ending and self._asked and insist:
             self._give_up.set()

@@ -12,7 +12,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def this_holder() -> Holder:
-    """This process: host, boot, pid, start ticks, and the pid namespace that the pid is of."""
+    """Of this process: host, boot, pid, start ticks, and the pid namespace that the pid is of."""
     return Holder(
         host=socket.gethostname(),
         boot_id=_BOOT_ID.read_text().strip(),
