@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from harness.check.record import RunRecord, inconclusive
-from harness.history.query import PodStory, Window, deeds, gaps
+from harness.check.sight import Departure, Sight
+from harness.history.query import PodStory, deeds
+from harness.history.read import History
 from harness.model.experiment import TaintFault
 from harness.model.plan import Action, Prediction
 from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import CheckResult, EvictionRow, PodVerdict, Verdict
-from harness.plan.forecast import forecast_after
+from harness.plan.forecast import TAINT_MANAGER, forecast_after
 from harness.plan.predict.ending import spelled
 
 #: A deletion may be seen this long before we have the acknowledgement of the taint it follows (measured: up to 20 ms).
 EARLY_ALLOWANCE_S = 0.05
-TAINT_MANAGER = "DeletionByTaintManager"
 _DEFAULT_KEYS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 _WRONG = (PodVerdict.EARLY, PodVerdict.LATE, PodVerdict.SURVIVED_WRONGLY, PodVerdict.EVICTED_WRONGLY)
 
 
 def eviction_rows(record: RunRecord) -> list[EvictionRow]:
-    """One row for every pod that was on a target at the injection or came to one later; empty when nothing was
-    injected.
+    """One row for every pod that was on a target at the injection or came to one later, and for every pod of the plan;
+    empty when nothing was injected.
 
     Predictions are made anew from what really happened (the acknowledged instants of our own writes, restarts, taints
     of others, pods that came later): the plan's, which each row shows beside it, assume that everything happens on
@@ -36,18 +37,38 @@ def eviction_rows(record: RunRecord) -> list[EvictionRow]:
     zero_ns = injection.ended_ns
     stories = record.stories
     planned = {prediction.uid: prediction for prediction in record.plan.predictions}
-    early_s = _early_allowance_s(record)
+    bench = _Bench(record, Sight(record, injection.invoked_ns), zero_ns, _early_allowance_s(record))
+    predictions = _forecast(record, record.history)
+    early = bench.sight.earliest_reading()
+    others = {p.uid: p for p in (predictions if early is None else _forecast(record, early))}
     rows = []
-    for prediction in _forecast(record):
+    for prediction in predictions:
         story = stories.get(prediction.uid)
-        verdict, reason = _judge(record, prediction, story, zero_ns, early_s)
+        verdict, reason = bench.judge(prediction, others.get(prediction.uid), story)
         row = _row(prediction, story, verdict, reason, zero_ns)
         rows.append(_with_plan(row, planned.get(prediction.uid)))
+    rows += _missing(record, {row.uid for row in rows}, stories, zero_ns)
     return _with_replacements(rows, list(stories.values()), zero_ns, record.horizon_ns)
 
 
-def _forecast(record: RunRecord) -> tuple[Prediction, ...]:
-    return forecast_after(record.experiment, record.plan, record.history, record.settings, horizon_ns=record.horizon_ns)
+def _forecast(record: RunRecord, history: History) -> tuple[Prediction, ...]:
+    return forecast_after(record.experiment, record.plan, history, record.settings, horizon_ns=record.horizon_ns)
+
+
+def _missing(record: RunRecord, judged: set[str], stories: dict[str, PodStory], zero_ns: int) -> list[EvictionRow]:
+    """Pods of the plan that nothing could be said about; not those that were seen to leave before the injection."""
+    out = []
+    injection = record.injection
+    assert injection is not None
+    for prediction in record.plan.predictions:
+        story = stories.get(prediction.uid)
+        left_ns = None if story is None else story.deleting_ns
+        if prediction.uid in judged or (left_ns is not None and left_ns < injection.invoked_ns):
+            continue
+        reason = "is in the plan, but the history does not show it on its node"
+        row = _row(replace(prediction, earliest_s=None, latest_s=None), story, PodVerdict.UNKNOWN, reason, zero_ns)
+        out.append(_with_plan(row, prediction))
+    return out
 
 
 def judge_evictions(rows: Sequence[EvictionRow], record: RunRecord) -> CheckResult:
@@ -88,58 +109,93 @@ def _as_predicted(left: int, stayed: int) -> str:
     return f"{pods(left)} left on time and {pods(stayed)} stayed, as predicted"
 
 
-def _judge(
-    record: RunRecord, prediction: Prediction, story: PodStory | None, zero_ns: int, early_s: float
-) -> tuple[PodVerdict, str]:
-    if story is None:
-        return PodVerdict.UNKNOWN, "was never seen by the watch"
-    horizon_s = (record.horizon_ns - zero_ns) / 1e9
-    deleted = story.deleting_ns is not None and story.deleting_ns <= record.horizon_ns
-    observed_s = (story.deleting_ns - zero_ns) / 1e9 if deleted and story.deleting_ns is not None else None
-    if prediction.outcome in ("unsure", "deleted", "never-created"):
-        return PodVerdict.UNKNOWN, f"Kubernetes itself races here: {prediction.because}"
-    if prediction.outcome == "survives":
-        if observed_s is None:
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """Judges single pods. `zero_ns`: the acknowledgement of the first injection, from which seconds count."""
+
+    record: RunRecord
+    sight: Sight
+    zero_ns: int
+    early_s: float
+
+    def judge(self, prediction: Prediction, other: Prediction | None, story: PodStory | None) -> tuple[PodVerdict, str]:
+        """The verdict on one pod and its reason. `other`: its prediction if everything that was learnt in a gap had
+        happened at the gap's start; a firm verdict must hold for both.
+        """
+        if story is None:
+            return PodVerdict.UNKNOWN, "was never seen by the watch"
+        if prediction.outcome in ("unsure", "deleted", "never-created"):
+            return PodVerdict.UNKNOWN, f"Kubernetes itself races here: {prediction.because}"
+        if other is None or other.outcome != prediction.outcome:
+            return PodVerdict.UNKNOWN, "what had to become of it depends on when something happened that nobody saw"
+        departure = self.sight.departure(story)
+        untold = self.sight.untold_node(story.node, departure.seen_ns if departure else self.sight.until_ns())
+        if untold is not None:
+            since_s, until_s = self._s(untold.start_ns), self._s(untold.end_ns)
+            reason = f"the taints of {story.node} are not known between {since_s:.2f} and {until_s:.2f} s"
+            return PodVerdict.UNKNOWN, reason
+        if prediction.outcome == "survives":
+            return self._must_stay(prediction, story, departure)
+        return self._must_leave(prediction, other, story, departure)
+
+    def _must_stay(
+        self, prediction: Prediction, story: PodStory, departure: Departure | None
+    ) -> tuple[PodVerdict, str]:
+        if departure is None:
+            lacking = self.sight.why_not_stayed(story)
+            if lacking:
+                return PodVerdict.UNKNOWN, f"must stay, and nothing proves that it did: {lacking}"
             return PodVerdict.SURVIVED, f"stayed, as it must: {prediction.because}"
         if story.disruption_reason not in (TAINT_MANAGER, None) or (
             story.disruption_reason is None and story.owner_kind != "DaemonSet"
         ):
             return PodVerdict.UNKNOWN, f"was deleted by somebody else ({story.disruption_reason or 'no reason given'})"
-        return PodVerdict.EVICTED_WRONGLY, f"left at {observed_s:.2f} s but must stay: {prediction.because}"
-    return _judge_evicted(record, prediction, story, observed_s, horizon_s, zero_ns, early_s)
+        left = f"left at {self._s(departure.seen_ns):.2f} s but must stay: {prediction.because}"
+        return PodVerdict.EVICTED_WRONGLY, left
+
+    def _must_leave(
+        self, prediction: Prediction, other: Prediction, story: PodStory, departure: Departure | None
+    ) -> tuple[PodVerdict, str]:
+        outer, inner = _bounds(prediction, other)
+        must = f"must leave between {outer[0]:.2f} and {outer[1]:.2f} s"
+        if departure is None:
+            return self._did_not_leave(story, must, outer[1])
+        since_s, seen_s = self._s(departure.since_ns), self._s(departure.seen_ns)
+        left = f"left at {seen_s:.2f} s"
+        if departure.why:
+            left = f"left between {since_s:.2f} and {seen_s:.2f} s ({departure.why})"
+        if seen_s < outer[0] - self.early_s:
+            if story.disruption_reason != TAINT_MANAGER and story.owner_kind != "DaemonSet":
+                by = story.disruption_reason or "no reason given"
+                return PodVerdict.UNKNOWN, f"was deleted at {seen_s:.2f} s by somebody else ({by}); it {must}"
+            return PodVerdict.EARLY, f"{left} but {must}"
+        if since_s > outer[1]:
+            return PodVerdict.LATE, f"{left} but {must}"
+        if since_s >= inner[0] - self.early_s and seen_s <= inner[1]:
+            return PodVerdict.ON_TIME, f"{left}; it {must}"
+        return PodVerdict.UNKNOWN, f"{left}; it {must}: it cannot be told whether it did"
+
+    def _did_not_leave(self, story: PodStory, must: str, latest_s: float) -> tuple[PodVerdict, str]:
+        until_s = self._s(self.sight.until_ns())
+        if until_s < latest_s:
+            return PodVerdict.UNKNOWN, f"{must}, but was watched only until {until_s:.2f} s"
+        lacking = self.sight.why_not_stayed(story)
+        if lacking:
+            return PodVerdict.UNKNOWN, f"{must}, was not seen to, and nothing proves that it stayed: {lacking}"
+        return PodVerdict.SURVIVED_WRONGLY, f"{must} but was still there at {until_s:.2f} s"
+
+    def _s(self, at_ns: int) -> float:
+        return (at_ns - self.zero_ns) / 1e9
 
 
-def _judge_evicted(
-    record: RunRecord,
-    prediction: Prediction,
-    story: PodStory,
-    observed_s: float | None,
-    horizon_s: float,
-    zero_ns: int,
-    early_s: float,
-) -> tuple[PodVerdict, str]:
-    assert prediction.earliest_s is not None
-    assert prediction.latest_s is not None
-    earliest_s, latest_s = prediction.earliest_s, prediction.latest_s
-    must = f"must leave between {earliest_s:.2f} and {latest_s:.2f} s"
-    if observed_s is None:
-        if horizon_s < latest_s:
-            return PodVerdict.UNKNOWN, f"{must}, but was watched only until {horizon_s:.2f} s"
-        return PodVerdict.SURVIVED_WRONGLY, f"{must} but was still there at {horizon_s:.2f} s"
-    blind = _blind(record, story)
-    if blind is not None:
-        since_s = (blind.start_ns - zero_ns) / 1e9
-        if since_s < earliest_s - early_s or observed_s > latest_s:
-            return PodVerdict.UNKNOWN, f"left between {since_s:.2f} and {observed_s:.2f} s while the watch was blind"
-        return PodVerdict.ON_TIME, f"left between {since_s:.2f} and {observed_s:.2f} s (the watch was blind); {must}"
-    if observed_s < earliest_s - early_s:
-        if story.disruption_reason != TAINT_MANAGER and story.owner_kind != "DaemonSet":
-            by = story.disruption_reason or "no reason given"
-            return PodVerdict.UNKNOWN, f"was deleted at {observed_s:.2f} s by somebody else ({by}); it {must}"
-        return PodVerdict.EARLY, f"left at {observed_s:.2f} s but {must}"
-    if observed_s > latest_s:
-        return PodVerdict.LATE, f"left at {observed_s:.2f} s but {must}"
-    return PodVerdict.ON_TIME, f"left at {observed_s:.2f} s; it {must}"
+def _bounds(one: Prediction, other: Prediction) -> tuple[tuple[float, float], tuple[float, float]]:
+    """When it must leave at all, and when it is on time whichever of two readings is true; seconds."""
+    assert one.earliest_s is not None
+    assert one.latest_s is not None
+    assert other.earliest_s is not None
+    assert other.latest_s is not None
+    earliest, latest = (one.earliest_s, other.earliest_s), (one.latest_s, other.latest_s)
+    return (min(earliest), max(latest)), (max(earliest), min(latest))
 
 
 def _early_allowance_s(record: RunRecord) -> float:
@@ -153,14 +209,6 @@ def _early_allowance_s(record: RunRecord) -> float:
         if deed.action == Action.INJECT and deed.step in taints and deed.ended_ns is not None
     )
     return max((EARLY_ALLOWANCE_S, *trips_s))
-
-
-def _blind(record: RunRecord, story: PodStory) -> Window | None:
-    """The gap of the pod watch in which the deletion was learnt, if any."""
-    at = story.deleting_ns
-    if at is None:
-        return None
-    return next((gap for gap in gaps(record.history, "pods") if gap.start_ns <= at <= gap.end_ns), None)
 
 
 def _row(prediction: Prediction, story: PodStory | None, verdict: PodVerdict, reason: str, zero_ns: int) -> EvictionRow:

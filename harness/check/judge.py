@@ -11,6 +11,7 @@ from harness.check.record import RunRecord, invalid
 from harness.check.recovery import judge_recovery
 from harness.check.slo import judge_slos
 from harness.check.validity import Gate, gates, judge_validity
+from harness.check.watches import judge_watches
 from harness.errors import ExitCode
 from harness.history.query import facts
 from harness.model import events
@@ -34,13 +35,18 @@ class Judgement:
 
 
 def judge(record: RunRecord, *, leftovers: Sequence[str] = ()) -> Judgement:
-    """Judge everything the experiment expects. `leftovers`: what the ledger says is still on the cluster.
+    """Judge everything the experiment expects. `leftovers`: what the ledger says is still on the cluster, to which
+    come the leftovers that the history tells.
 
     A judge that raises makes its check INVALID, never the program end: the others still count.
     """
-    found = gates(record)
     rows: list[EvictionRow] = []
-    results: list[CheckResult] = [judge_validity(found)]
+    found: list[Gate] = []
+    results: list[CheckResult] = []
+
+    def validity() -> list[CheckResult]:
+        found.extend(gates(record))
+        return [judge_validity(found)]
 
     def evictions() -> list[CheckResult]:
         if not _expects_evictions(record):
@@ -49,6 +55,8 @@ def judge(record: RunRecord, *, leftovers: Sequence[str] = ()) -> Judgement:
         return [judge_evictions(rows, record)]
 
     judges: dict[str, Callable[[], list[CheckResult]]] = {
+        "validity": validity,
+        "watches": lambda: judge_watches(record),
         "evictions": evictions,
         "slo": lambda: judge_slos(record),
         "recovery": lambda: judge_recovery(record),
@@ -59,7 +67,9 @@ def judge(record: RunRecord, *, leftovers: Sequence[str] = ()) -> Judgement:
             results += one()
         except Exception as error:
             results.append(invalid(name, f"the judge itself failed: {error!r}", decider="report this as a defect"))
-    return _conclude(record, tuple(results), tuple(rows), tuple(found), tuple(leftovers))
+    told = [f"{fact.subject}: {fact.message}" for _, fact in facts(record.history, events.Leftover)]
+    remaining = tuple(dict.fromkeys([*leftovers, *told]))
+    return _conclude(record, tuple(results), tuple(rows), tuple(found), remaining)
 
 
 def _summary(results: Sequence[CheckResult]) -> str:

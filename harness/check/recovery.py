@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from harness.check.record import RunRecord, inconclusive
 from harness.check.traffic import Traffic
-from harness.history.query import Window, facts
+from harness.history.query import Window, closing_list, covering, facts, gaps, merged, unseen
 from harness.model import events
 from harness.model.experiment import PhaseName, SloKind
 from harness.model.verdicts import CheckResult, Verdict
@@ -91,7 +91,7 @@ def _budget(record: RunRecord) -> float:
 
 def _pods(record: RunRecord, window: Window, within_s: float) -> CheckResult:
     """Every Service endpoint count back at its value before the fault, within the time, at the end of the recovery
-    phase still.
+    phase still; seen, and not merely unchanged because nobody looked.
     """
     ready = endpoint_counts(record)
     injection = record.injection
@@ -99,24 +99,64 @@ def _pods(record: RunRecord, window: Window, within_s: float) -> CheckResult:
         return inconclusive("recovery/pods", "no EndpointSlice of the workload was seen")
     if injection is None:
         return inconclusive("recovery/pods", "no fault was injected")
-    latest_s, n = 0.0, 0
+    blind = _blind(record, injection.invoked_ns, window)
+    if blind:
+        return inconclusive("recovery/pods", blind, decider="an unbroken watch of the EndpointSlices")
+    latest_s, earliest_s, n = 0.0, 0.0, 0
     for service, points in ready.items():
         before = _at(points, injection.invoked_ns)
         if not before:
             continue
         n += before
         back_ns = _back_for_good(points, before, window)
+        if back_ns is None and covering(gaps(record.history, "endpointslices"), window.end_ns - 1) is not None:
+            return inconclusive("recovery/pods", f"nobody was looking at {service} at the end of the recovery phase")
         if back_ns is None:
             now = _at(points, window.end_ns - 1)
             reason = f"{service} has {now} of {before} ready endpoints at the end of the recovery phase"
             return CheckResult("recovery/pods", Verdict.FAIL, reason, before, limit=within_s, unit="s")
-        latest_s = max(latest_s, (back_ns - window.start_ns) / 1e9)
+        earliest, latest = _bounds(record, back_ns, injection.invoked_ns, window)
+        latest_s = max(latest_s, (latest - window.start_ns) / 1e9)
+        earliest_s = max(earliest_s, (earliest - window.start_ns) / 1e9)
     if n == 0:
         return inconclusive("recovery/pods", "no Service had a ready endpoint before the fault")
+    if earliest_s <= within_s < latest_s:
+        reason = f"back between {earliest_s:.1f} and {latest_s:.1f} s after the fault ended: the watch was blind then"
+        return inconclusive("recovery/pods", f"{reason}; {within_s:g} s are allowed", n=n)
     verdict = Verdict.PASS if latest_s <= within_s else Verdict.FAIL
     when = "before the fault ended" if latest_s <= 0 else f"{latest_s:.1f} s after the fault ended"
     reason = f"all {n} endpoints ready again {when}, {within_s:g} s are allowed"
     return CheckResult("recovery/pods", verdict, reason, n, "", max(0.0, latest_s), within_s, "s")
+
+
+def _blind(record: RunRecord, injected_ns: int, window: Window) -> str:
+    """Why it cannot be told how many endpoints there were at the end of the recovery phase; "" when it can."""
+    listed = closing_list(record.history, "endpointslices")
+    if listed is None or not listed[1].ok:
+        message = listed[1].message if listed else ""
+        return "the EndpointSlices were not listed at the end" + (f": {message}" if message else "")
+    lost = unseen(record.history, "endpointslices")
+    if covering(lost, injected_ns) is not None:
+        return "the watch of the EndpointSlices was blind when the fault began: how many were ready is not known"
+    for gap in lost:
+        if gap.start_ns < window.end_ns <= gap.end_ns and gap.end_ns >= injected_ns:
+            since_s = gap.start_ns / 1e9
+            return f"the watch of the EndpointSlices was blind from {since_s:.1f} s of the run to the end of recovery"
+    return ""
+
+
+def _bounds(record: RunRecord, back_ns: int, injected_ns: int, window: Window) -> tuple[int, int]:
+    """Not before and not after which the endpoints were back, if they were seen to be at `back_ns`.
+
+    What was seen in a gap may have happened since its start. After a gap in which sight was lost they may have been
+    away once more: then they are known to be back from its end only.
+    """
+    gap = covering(merged(gaps(record.history, "endpointslices")), back_ns)
+    earliest, latest = (back_ns if gap is None else gap.start_ns), back_ns
+    for lost in unseen(record.history, "endpointslices"):
+        if lost.end_ns >= max(back_ns, injected_ns) and lost.start_ns < window.end_ns:
+            latest = max(latest, lost.end_ns)
+    return min(earliest, back_ns), latest
 
 
 def endpoint_counts(record: RunRecord) -> dict[str, list[tuple[int, int]]]:

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.check.record import RunRecord
-from harness.history.query import facts
+from harness.check.stood import fault_stood
+from harness.history.query import deeds, facts
 from harness.model import events
 from harness.model.experiment import Load, PhaseName, Slo
 from harness.model.plan import Action
 from harness.model.verdicts import CheckResult, Verdict
+from loadgen.rows import Rows
 
 _MIN_SENT = 0.999
 _MAX_LOAD_CPU = 0.8
@@ -36,9 +38,9 @@ class Gate:
 
 def gates(record: RunRecord) -> list[Gate]:
     """Every gate that applies to this run."""
-    out = [_completed(record), *_evidence_whole(record), _recorded(record)]
+    out = [_completed(record), *_evidence_whole(record), _whole(record), _recorded(record)]
     if any(step.action is Action.INJECT for step in record.plan.steps):
-        out.append(_injected(record))
+        out += [_injected(record), _stood(record)]
     if record.experiment.load is not None:
         out += _load_gates(record)
     return out
@@ -54,7 +56,7 @@ def judge_validity(found: Sequence[Gate]) -> CheckResult:
     reason = f"{first.id}: {first.measured}; it must be {first.limit}{more}"
     if first.id == _ENDED:
         reason = first.measured  # all else that is broken follows from that
-    return CheckResult("validity", Verdict.INVALID, reason, len(found), "mend what is named and run again")
+    return CheckResult("validity", Verdict.INVALID, reason, len(found), "fix what is named and run again")
 
 
 def _completed(record: RunRecord) -> Gate:
@@ -75,23 +77,54 @@ def _evidence_whole(record: RunRecord) -> list[Gate]:
     return [Gate("evidence-whole", not record.damage, measured, "as it was when the run ended")]
 
 
+def _whole(record: RunRecord) -> Gate:
+    """No fact is missing: ids without a hole from RunStarted to RunEnded (that there is an end is another gate's)."""
+    entries = record.history.entries
+    limit = "every fact from the first to the last"
+
+    def broken(measured: str) -> Gate:
+        return Gate("record-whole", False, measured, limit)
+
+    for number, entry in enumerate(entries):
+        if entry.id != number:
+            return broken(f"the history lacks fact {number}: fact {entry.id} stands in its place")
+    if record.history.torn:
+        return broken("the history's last line is cut off")
+    starts = [entry.id for entry, _ in facts(record.history, events.RunStarted)]
+    ends = [entry.id for entry, _ in facts(record.history, events.RunEnded)]
+    if starts != [0]:
+        return broken("the history does not begin with the start of the run")
+    if ends and ends != [len(entries) - 1]:
+        return broken("the history goes on after the end of the run")
+    return Gate("record-whole", True, f"{len(entries)} facts", limit)
+
+
 def _recorded(record: RunRecord) -> Gate:
     failed = [f"{fact.what}: {fact.message}" for _, fact in facts(record.history, events.RecorderFailed)]
     return Gate("observed", not failed, failed[0] if failed else "all watches lived", "watched throughout")
 
 
 def _injected(record: RunRecord) -> Gate:
-    """Every taint we wrote was seen on its node by the watch."""
-    injection = record.injection
-    if injection is None:
+    """Every injection of the plan was acknowledged, on each of its targets; one that a guard prevented is none."""
+    done = {deed.step: deed for deed in deeds(record.history) if deed.action == Action.INJECT}
+    aborted = record.ended is not None and record.ended.state == "aborted"
+    steps = [step for step in record.plan.steps if step.action is Action.INJECT]
+    if not done:
         return Gate("injected", False, "no injection was acknowledged", "acknowledged")
-    seen = any(
-        entry.t_ns >= injection.invoked_ns and fact.name == injection.subject
-        for entry, fact in facts(record.history, events.NodeSeen)
-    )
-    on_node = injection.subject in record.plan.targets
-    ok = seen or not on_node
-    return Gate("injected", ok, "seen on the node" if ok else "acknowledged, but never seen on the node", "seen")
+    for step in steps:
+        deed = done.get(step.id)
+        if deed is None and aborted:
+            continue
+        if deed is None or deed.outcome != "done":
+            how = "not tried" if deed is None else f"{deed.outcome}: {deed.message}".removesuffix(": ")
+            where = f" on {step.subject}" if step.subject else ""
+            return Gate("injected", False, f"{step.id}{where}: {how}", "acknowledged")
+    return Gate("injected", True, f"{len(done)} acknowledged", "acknowledged")
+
+
+def _stood(record: RunRecord) -> Gate:
+    why = fault_stood(record)
+    return Gate("fault-stood", not why, why or "stood until we took it off", "on its node until we take it off")
 
 
 def _load_gates(record: RunRecord) -> list[Gate]:
@@ -102,14 +135,29 @@ def _load_gates(record: RunRecord) -> list[Gate]:
         message = ended.message if ended else "the load process never ended"
         return [Gate("load-complete", False, message or "no summary", "a summary from the load process")]
     summary = record.load_summary
-    due, sent = int(summary["due"]), int(summary["sent"])
+    try:
+        due, sent, cpu = int(summary["due"]), int(summary["sent"]), float(summary["cpu"])
+        lateness_ms = float(summary["lateness_p99_ms"] or 0.0)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        return [Gate("load-complete", False, f"its summary cannot be read: {error!r}", "a summary with its figures")]
     share = sent / due if due else 0.0
-    out = [Gate("load-sent", share >= _MIN_SENT, f"{sent} of {due} due arrivals sent", f"at least {_MIN_SENT:.1%}")]
-    out.append(_punctual(record, load, float(summary["lateness_p99_ms"] or 0.0)))
-    cpu = float(summary["cpu"])
+    out = [_rows_whole(record.rows, due)]
+    out.append(Gate("load-sent", share >= _MIN_SENT, f"{sent} of {due} due arrivals sent", f"at least {_MIN_SENT:.1%}"))
+    out.append(_punctual(record, load, lateness_ms))
     out.append(Gate("load-cpu", cpu <= _MAX_LOAD_CPU, f"{cpu:.0%} of a core", f"at most {_MAX_LOAD_CPU:.0%}"))
     out.append(_baseline(record))
     return out
+
+
+def _rows_whole(rows: Rows, due: int) -> Gate:
+    """The rows on disk are those that the load process counted when it ended: each due arrival once."""
+    limit = f"one row for each of {due} due arrivals"
+    if rows.torn_bytes:
+        return Gate("load-complete", False, f"a file of rows ends within a row ({rows.torn_bytes} bytes)", limit)
+    if len(rows) != due:
+        return Gate("load-complete", False, f"{len(rows)} rows", limit)
+    different = len(set(rows.arrival))
+    return Gate("load-complete", different == due, f"rows of {different} arrivals", limit)
 
 
 def _punctual(record: RunRecord, load: Load, lateness_ms: float) -> Gate:

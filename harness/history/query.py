@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -49,7 +49,7 @@ class PodStory:
     it was in a list
     rather than an ADDED event. `deleting_ns`: deletionTimestamp first seen. `blind`: the deletion was learnt from a
     list after a gap,
-    so its stamp is only an upper bound.
+    so its stamp is only an upper bound. `deletion_timestamp`, `grace_s`: the object's own, as first seen.
     """
 
     namespace: str
@@ -68,6 +68,8 @@ class PodStory:
     phase: str = ""
     disruption_reason: str | None = None
     blind: bool = False
+    deletion_timestamp: str | None = None
+    grace_s: int | None = None
     tolerations: tuple[Toleration, ...] = ()
 
     @property
@@ -153,6 +155,7 @@ def _advance(story: PodStory, entry: events.Entry, seen: events.PodSeen) -> None
         story.ready_ns = None
     if seen.deletion_timestamp and story.deleting_ns is None:
         story.deleting_ns, story.blind = entry.t_ns, relisted
+        story.deletion_timestamp, story.grace_s = seen.deletion_timestamp, seen.grace_s
     if seen.change in ("DELETED", "VANISHED"):
         story.gone_ns = entry.t_ns
         if story.deleting_ns is None:
@@ -163,7 +166,64 @@ def _advance(story: PodStory, entry: events.Entry, seen: events.PodSeen) -> None
 
 
 def gaps(history: History, resource: str) -> list[Window]:
-    """When the watch of `resource` (``pods``, ``nodes``) was blind."""
-    return [
-        Window(gap.from_ns, entry.t_ns) for entry, gap in facts(history, events.WatchGap) if gap.resource == resource
+    """When the watch of `resource` (``pods``, ``nodes`` ...) was blind, in the order written: its own gaps, those of
+    every watch, and a loss that was never regained, to the end of the history.
+    """
+    out = [
+        Window(gap.from_ns, entry.t_ns if gap.to_ns is None else gap.to_ns)
+        for entry, gap in facts(history, events.WatchGap)
+        if gap.resource in (resource, events.ALL_WATCHES)
     ]
+    return out + [Window(lost.from_ns, _end_ns(history)) for lost in open_losses(history, resource)]
+
+
+def unseen(history: History, resource: str) -> list[Window]:
+    """The gaps of `resource` in which something may have come and gone without ever being shown. A standstill of our
+    own is none: what came meanwhile was shown afterwards, only its stamps are late.
+    """
+    out = [
+        Window(gap.from_ns, entry.t_ns if gap.to_ns is None else gap.to_ns)
+        for entry, gap in facts(history, events.WatchGap)
+        if gap.resource == resource
+    ]
+    return merged(out + [Window(lost.from_ns, _end_ns(history)) for lost in open_losses(history, resource)])
+
+
+def open_losses(history: History, resource: str) -> list[events.WatchLost]:
+    """Losses of the watch of `resource` after which it was never regained."""
+    lost: list[events.WatchLost] = []
+    for entry in history.entries:
+        match entry.fact:
+            case events.WatchLost(resource=lost_resource) if lost_resource == resource:
+                lost.append(entry.fact)
+            case events.WatchGap(resource=gap_resource) if gap_resource == resource:
+                lost.clear()
+            case _:
+                pass
+    return lost
+
+
+def merged(windows: Iterable[Window]) -> list[Window]:
+    """The same time in the fewest windows, ascending: those that touch are one."""
+    out: list[Window] = []
+    for window in sorted(windows, key=lambda window: window.start_ns):
+        if out and window.start_ns <= out[-1].end_ns:
+            out[-1] = Window(out[-1].start_ns, max(out[-1].end_ns, window.end_ns))
+        else:
+            out.append(window)
+    return out
+
+
+def covering(windows: Iterable[Window], t_ns: int) -> Window | None:
+    """The first window that holds `t_ns`, both ends included: a list that ends a gap is stamped with its very end."""
+    return next((window for window in windows if window.start_ns <= t_ns <= window.end_ns), None)
+
+
+def closing_list(history: History, resource: str) -> tuple[events.Entry, events.ClosingList] | None:
+    """The last closing list of `resource`, whether it was had or not; None when none was asked for."""
+    found = [(entry, fact) for entry, fact in facts(history, events.ClosingList) if fact.resource == resource]
+    return found[-1] if found else None
+
+
+def _end_ns(history: History) -> int:
+    return max((entry.t_ns for entry in history.entries), default=0)

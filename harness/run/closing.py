@@ -89,8 +89,10 @@ def _present(
 
 
 async def _within(condition: Callable[[], bool], timeout_s: float) -> None:
-    """Wait until `condition()` holds, for at most `timeout_s`."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout_s
-    while not condition() and loop.time() < deadline:
+    """Wait until `condition()` holds, for at most `timeout_s`. Looked at again and again: not every line that brings a
+    watch up to date changes something that others would be woken for.
+    """
+    for _ in range(round(timeout_s / _POLL_S)):
+        if condition():
+            return
         await asyncio.sleep(_POLL_S)

@@ -139,10 +139,9 @@ class Observer:
         or not had within START_S.
         """
         self._task("standstill", watch_standstill(self._recorder))
-        for watcher in self._watchers:
-            task = self._task(watcher.resource, watcher.run())
-            if watcher in (self._pods, self._nodes):
-                await self._first_list(watcher, task)
+        tasks = [self._task(watcher.resource, watcher.run()) for watcher in self._watchers]
+        for watcher, task in zip((self._pods, self._nodes), tasks, strict=False):
+            await self._first_list(watcher, task)
 
     async def _first_list(self, watcher: Watcher, task: asyncio.Task[None]) -> None:
         listed = asyncio.create_task(watcher.listed.wait())

@@ -77,7 +77,8 @@ class Watcher:
         """
         try:
             while True:
-                await asyncio.sleep(await self._look())
+                pause_s = await self._look()
+                await asyncio.sleep(pause_s)
         except Exception as error:
             self._recorder.record(events.RecorderFailed(self.resource, _words(error)), source="watch")
             raise
@@ -141,6 +142,7 @@ class Watcher:
             async for line in lines:
                 self._last_life = line.arrived
                 self._take(line)
+            self._last_life = self._recorder.now()  # an end in order comes after all that was sent before it
         finally:
             settled.cancel()
             close = getattr(lines, "aclose", None)

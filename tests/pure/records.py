@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.check.record import RunRecord
@@ -15,6 +16,7 @@ from harness.history.read import read_history
 from harness.history.record import Recorder
 from harness.model import events
 from harness.model.experiment import (
+    CordonFault,
     Expect,
     Experiment,
     Fault,
@@ -34,6 +36,11 @@ from loadgen.rows import Outcome, Rows
 S = 1_000_000_000
 NODE = "n1"
 SPOT = Taint("spot", Effect.NO_EXECUTE, "x")
+GRACE_S = 30
+WALL_S = 1_700_000_000
+"""What the wall clock says at 0 of the monotonic one; the run starts at 5 s of both."""
+CLOSED = 63.5
+"""When the made runs list at the end, in seconds of the run."""
 FOREVER = Toleration(key="spot", value="x", effect=Effect.NO_EXECUTE)
 
 
@@ -45,16 +52,23 @@ class HandClock:
 
     def now(self) -> Instant:
         """Where it stands."""
-        return Instant(mono_ns=self.t_ns, wall_ns=1_700_000_000 * S + self.t_ns)
+        return Instant(mono_ns=self.t_ns, wall_ns=WALL_S * S + self.t_ns)
 
     def to(self, second: float) -> None:
         """Stand at `second` of the run."""
         self.t_ns = 5 * S + round(second * S)
 
 
+def stamp(second: float) -> str:
+    """The API server's whole-second stamp for an instant of the run (its clock is ours)."""
+    return datetime.fromtimestamp(int(WALL_S + 5 + second), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 @dataclass
 class MadePod:
-    """A pod on the target and what becomes of it; seconds of the run."""
+    """A pod on the target and what becomes of it; seconds of the run. `accepted_at`: when the API server took the
+    deletion (None: when it is seen).
+    """
 
     name: str
     tolerations: tuple[Toleration, ...] = ()
@@ -67,6 +81,7 @@ class MadePod:
     node: str = NODE
     relisted: bool = False
     bound_at: float | None = None
+    accepted_at: float | None = None
 
     @property
     def uid(self) -> str:
@@ -99,22 +114,26 @@ class MadePod:
         out: list[tuple[float, events.Fact]] = [(self.seen_at, self.seen("LISTED"))]
         if self.bound_at is not None:
             out = [(self.seen_at, self.seen("ADDED", node="", ready=False)), (self.bound_at, self.seen("MODIFIED"))]
+        accepted = self.accepted_at if self.accepted_at is not None else self.leaves_at or 0.0
+        dying = {"deletion_timestamp": stamp(accepted + GRACE_S), "grace_s": GRACE_S}
         if self.leaves_at is not None:
             leaving = self.seen(
                 "LISTED" if self.relisted else "MODIFIED",
-                deletion_timestamp="2026-01-01T00:00:00Z",
                 disruption_reason=self.reason,
+                **dying,
             )
             out.append((self.leaves_at, leaving))
         if self.gone_at is not None:
-            out.append((self.gone_at, self.seen("DELETED", deletion_timestamp="2026-01-01T00:00:00Z")))
+            out.append((self.gone_at, self.seen("DELETED", **dying)))
         return out
 
 
 @dataclass
 class MadeRun:
-    """Warmup 1 to 3 s, baseline 3 to 13, fault 13 to 43 (taint acknowledged at 13.0), recovery 43 to 63, removal at
-    64.
+    """Warmup 1 to 3 s, baseline 3 to 13, fault 13 to 43 (taint acknowledged at 13.0), recovery 43 to 63, closing list
+    at 63.5, removal at 64.
+
+    `closing`: what the closing lists say instead, by resource; None leaves that list out.
     """
 
     pods: Sequence[MadePod] = ()
@@ -130,6 +149,7 @@ class MadeRun:
     settings: Settings = field(default_factory=Settings)
     predictions: tuple[Prediction, ...] = ()
     taint_takes: float = 0.01
+    closing: Mapping[str, events.ClosingList | None] = field(default_factory=dict)
 
     def record(self) -> RunRecord:
         """The run as the judges get it."""
@@ -165,14 +185,11 @@ class MadeRun:
             detail = {"resourceVersion": f"rv-{step}"}
             return [(start, events.StepInvoked(step, action, subject)), (end, events.StepDone(step, detail))]
 
-        out: list[tuple[float, events.Fact]] = [(0.1, node_seen("LISTED", ()))]
+        out: list[tuple[float, events.Fact]] = [(0.05, events.SkewMeasured(0.0, 500.0)), (0.1, node_seen("LISTED", ()))]
         for name, start in (("warmup", 1.0), ("baseline", 3.0), ("fault", 12.98), ("recovery", 43.0)):
             out += deed(f"phase-{name}", "phase", name, start, start)
         if self.injected and self.faults:
-            out += deed("inject-0", "inject", NODE, 13.0 - self.taint_takes, 13.0)
-            out.append((13.001, node_seen("MODIFIED", (SPOT,), version="rv-inject-0")))
-            out += deed("heal-0", "heal", NODE, 42.98, 42.99)
-            out.append((42.991, node_seen("MODIFIED", (), version="rv-heal-0")))
+            out += self._faulted(deed)
         out += deed("stop-load", "stop-load", "", 63.0, 63.1)
         if self.requests is not None:
             ended = events.LoadEnded(self.load_ok, self._summary(), "" if self.load_ok else "killed?")
@@ -181,14 +198,48 @@ class MadeRun:
         for pod in self.pods:
             out += pod.sightings()
         out += self.extra
+        out += self._closing_lists()
         if self.state:
             out.append((66.0, events.RunEnded(self.state)))
         return out
 
+    def _faulted(self, deed: Callable[..., list[tuple[float, events.Fact]]]) -> list[tuple[float, events.Fact]]:
+        """Every fault put on the target in turn and taken off in turn, each change seen a millisecond later."""
+        out: list[tuple[float, events.Fact]] = []
+        on_node: list[Taint] = []
+        for number, fault in enumerate(self.faults):
+            at = 13.0 + number / 100
+            out += deed(f"inject-{number}", "inject", NODE, at - self.taint_takes, at)
+            on_node += [fault.taint] if isinstance(fault, TaintFault) else []
+            cordoned = isinstance(fault, CordonFault)
+            version = f"rv-inject-{number}"
+            out.append((at + 0.001, node_seen("MODIFIED", tuple(on_node), version=version, cordoned=cordoned)))
+        for number, fault in enumerate(self.faults):
+            at = 42.98 + number / 100
+            out += deed(f"heal-{number}", "heal", NODE, at, at + 0.01)
+            on_node = [taint for taint in on_node if not isinstance(fault, TaintFault) or taint != fault.taint]
+            out.append((at + 0.011, node_seen("MODIFIED", tuple(on_node), version=f"rv-heal-{number}")))
+        return out
 
-def node_seen(change: str, taints: tuple[Taint, ...], *, version: str = "0") -> events.NodeSeen:
-    """A sighting of the target node."""
-    return events.NodeSeen(change, NODE, "uid-n1", tuple(t.to_api() for t in taints), False, True, version)
+    def _closing_lists(self) -> list[tuple[float, events.Fact]]:
+        there = tuple(pod.uid for pod in self.pods if pod.leaves_at is None or pod.leaves_at > CLOSED)
+        lists = {
+            "pods": events.ClosingList("pods", True, there),
+            "nodes": events.ClosingList("nodes", True, ("uid-n1",)),
+            "endpointslices": events.ClosingList("endpointslices", True, ("uid-web-1",)),
+        }
+        said = {**lists, **self.closing}
+        return [(CLOSED, fact) for fact in said.values() if fact is not None]
+
+
+def node_seen(
+    change: str, taints: tuple[Taint, ...], *, version: str = "0", by: str | None = None, cordoned: bool = False
+) -> events.NodeSeen:
+    """A sighting of the target node. `by`: who wrote the field last (None: ourselves, where it has a taint)."""
+    wrote = ("taintlab 2026-01-01T00:00:00Z" if taints or cordoned else "") if by is None else by
+    return events.NodeSeen(
+        change, NODE, "uid-n1", tuple(t.to_api() for t in taints), cordoned, True, version, wrote, wrote
+    )
 
 
 def rows_of(requests: Sequence[tuple[float, float, Outcome]], *, start_mono_ns: int) -> Rows:
