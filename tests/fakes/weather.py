@@ -123,7 +123,7 @@ class Weather(FakeCluster):
                 return
             case Trouble.REPLACED:
                 self.drop(self.node)
-                self.put(self.node, {"spec": {}})
+                self.put(self.node, {"spec": {"unschedulable": True}})  # cordoned by whoever made it
                 return
             case Trouble.RIVAL:
                 labels = node["metadata"].setdefault("labels", {})
