@@ -49,14 +49,17 @@ class Weather(FakeCluster):
         self.node = node
         self.requests: list[tuple[str, str]] = []
         self.cancel: Callable[[], object] = lambda: None
-        self.held: list[tuple[str, Mapping[str, Any]]] = []
+        self.held: list[tuple[str, Mapping[str, Any], int]] = []
         self.late: list[str] = []
         self.before_request: Callable[[int], None] = lambda number: None
         self.applied: Callable[[str, str], None] = lambda verb, path: None
 
-    def land(self) -> None:
-        """Held writes arrive now; `late` says what became of each."""
-        for path, body in self.held:
+    def land(self, *, older_than_s: float = 0.0) -> None:
+        """Held writes (sent that long ago) arrive now; `late` says what became of each."""
+        before_ns = self._clock.now().mono_ns - round(older_than_s * 1e9)
+        due = [held for held in self.held if held[2] <= before_ns]
+        self.held = [held for held in self.held if held not in due]
+        for path, body, _ in due:
             there = self.objects.get(path)
             wanted = (body.get("metadata") or {}).get("resourceVersion")
             if there is None:
@@ -71,7 +74,6 @@ class Weather(FakeCluster):
             else:
                 self.put(path, merged(there, body))
                 self.late.append("landed")
-        self.held.clear()
 
     @asynccontextmanager
     async def _weather(self, verb: str, path: str, body: Mapping[str, Any] | None = None) -> AsyncIterator[None]:
@@ -97,7 +99,7 @@ class Weather(FakeCluster):
             case Trouble.HELD:
                 if body is not None:
                     at = path if verb == "PATCH" else f"{path}/{body['metadata']['name']}"
-                    self.held.append((at, copy.deepcopy(dict(body))))
+                    self.held.append((at, copy.deepcopy(dict(body)), self._clock.now().mono_ns))
                 raise Indeterminate(f"{where}: timed out")
             case None | Trouble.LOST_AFTER | Trouble.CANCELLED_AFTER | Trouble.CANCELLED_BEFORE:
                 pass
@@ -123,7 +125,7 @@ class Weather(FakeCluster):
                 return
             case Trouble.REPLACED:
                 self.drop(self.node)
-                self.put(self.node, {"spec": {}})
+                self.put(self.node, {"spec": {"unschedulable": True}})  # cordoned by whoever made it
                 return
             case Trouble.RIVAL:
                 labels = node["metadata"].setdefault("labels", {})

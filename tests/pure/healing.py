@@ -122,10 +122,11 @@ def ours(node: Json | None) -> list[str]:
     """What of this run is on a node object: the oracle. It knows neither claims nor code of the product."""
     if node is None:
         return []
-    found = []
-    for taint in node["spec"].get("taints") or ():
-        if (taint["key"], taint.get("value")) in (("spot", "x"), ("gpu", "ours")):
-            found.append(f"{taint['key']}={taint['value']}")
+    found = [
+        f"{taint['key']}={taint['value']}"
+        for taint in node["spec"].get("taints") or ()
+        if (taint["key"], taint.get("value")) in (("spot", "x"), ("gpu", "ours"))
+    ]
     if node["spec"].get("unschedulable"):
         found.append("cordon")
     annotations = node["metadata"].get("annotations") or {}
