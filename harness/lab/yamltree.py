@@ -50,9 +50,8 @@ class Reader:
 
     def _bounded(self, text: str) -> bool:
         """Whether the text is small enough to be composed, which recurses once a level in C. yaml.YAMLError."""
-        depth = number = 0
-        for event in yaml.parse(text, Loader=_QUICK):
-            number += 1
+        depth = 0
+        for number, event in enumerate(yaml.parse(text, Loader=_QUICK), start=1):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > MAX_DEPTH or number > MAX_NODES:
                 words = f"nested deeper than {MAX_DEPTH} levels" if depth > MAX_DEPTH else f"over {MAX_NODES:,} values"

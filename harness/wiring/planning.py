@@ -13,6 +13,7 @@ import msgspec
 
 from harness.clock import Clock
 from harness.errors import ClusterError, UsageError
+from harness.files import read_regular
 from harness.model.experiment import Target
 from harness.model.inventory import Inventory, NodeRecord
 from harness.plan.consequences import Change, Demand, PolicyPlan, by_change, judge, paint
@@ -142,8 +143,8 @@ def read_plans(first: Path, second: Path) -> PlanDiff:
 
 def _read_plan(path: Path) -> dict[str, Any]:
     try:
-        return dict(check_plan(msgspec.json.decode(path.read_bytes()), where=str(path)))
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+        return dict(check_plan(msgspec.json.decode(read_regular(path, follow_link=True)), where=str(path)))
     except msgspec.DecodeError as error:
         raise UsageError(f"{path} is no JSON: {error}") from error
+    except (RecursionError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is no plan: {error}") from error

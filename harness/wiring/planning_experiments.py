@@ -95,9 +95,9 @@ def _with_workload(
     try:
         whole, more = with_objects(inventory, bodies)
         running, notes = applied(whole, new_pods(bodies, whole), compares=settings.compares)
+        return replace(running, budgets=running.budgets + counted_budgets(running, more.budgets)), notes
     except ValueError as error:
         raise UsageError(f"the experiment's workload could not be stored: {error}") from error
-    return replace(running, budgets=running.budgets + counted_budgets(running, more.budgets)), notes
 
 
 def _body(manifest: Manifest) -> dict[str, Any]:

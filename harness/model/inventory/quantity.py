@@ -10,7 +10,12 @@ from fractions import Fraction
 from functools import lru_cache
 from math import ceil
 
-_PATTERN = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?\d+))?")
+_PATTERN = re.compile(
+    r"([+-]?(?:[0-9]{1,64}\.?[0-9]{0,64}|\.[0-9]{1,64}))(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?[0-9]{1,3}))?"
+)
+_MAX_EXPONENT = 64
+"""Beyond it lies nothing that a node or pod could have (the API server caps quantities at 2^63-1), but a number whose
+digits would fill the memory."""
 _SCALE = {
     "n": Fraction(1, 10**9),
     "u": Fraction(1, 10**6),
@@ -30,8 +35,10 @@ def parse_quantity(text: str) -> Fraction:
     """The exact number; ValueError for what is no quantity."""
     match = _PATTERN.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no Kubernetes quantity")
+        raise ValueError(f"{text[:100]!r} is no Kubernetes quantity")
     number, suffix, exponent = match.groups()
+    if abs(int(exponent or 0)) > _MAX_EXPONENT:
+        raise ValueError(f"{text!r} is beyond every Kubernetes quantity")
     scale = _SCALE[suffix] if suffix else Fraction(10) ** int(exponent or 0)
     return Fraction(number) * scale
 

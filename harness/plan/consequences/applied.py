@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.model.inventory import Budget, Inventory, Phase, PodRecord, PodTemplate
 from harness.plan.scheduling import Engine, Fate, Request, place_all
+
+
+_SHARE = re.compile(r"[0-9]{1,10}%?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ def _record(pod: NewPod, name: str, node: str) -> PodRecord:
 def counted_budgets(inventory: Inventory, budgets: Iterable[Budget]) -> tuple[Budget, ...]:
     """New budgets with the status that their controller would give them: all matching pods healthy.
 
-    Percentages are rounded up (pkg/controller/disruption, getExpectedPodCount).
+    Percentages are rounded up (pkg/controller/disruption, getExpectedPodCount). ValueError for what is no number.
     """
     out = []
     for budget in budgets:
@@ -76,6 +80,8 @@ def counted_budgets(inventory: Inventory, budgets: Iterable[Budget]) -> tuple[Bu
             for pod in inventory.pods
         )
         word, text = budget.spec.split(" ", 1)
+        if not _SHARE.fullmatch(text):
+            raise ValueError(f"PodDisruptionBudget {budget.name}: {word} is a number or a percentage, not {text[:60]}")
         share = math.ceil(int(text[:-1]) * healthy / 100) if text.endswith("%") else int(text)
         desired = healthy - share if word == "maxUnavailable" else share
         allowed = max(0, healthy - desired)

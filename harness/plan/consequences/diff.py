@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+from msgspec import Struct
+
 from harness.errors import UsageError
 from harness.plan.consequences.encode import KIND, VERSION
 
@@ -45,12 +48,48 @@ class PlanDiff:
         }
 
 
+class _Replacement(Struct):
+    fate: str
+
+
+class _Leaving(Struct):
+    pod: str
+    at: tuple[float | None, float | None]
+    comes_back: str
+    replacement: _Replacement | None
+
+
+class _Finding(Struct):
+    kind: str
+    severity: str
+    subject: str
+    message: str
+
+
+class _Summary(Struct):
+    leaving: int
+    breaks: int
+
+
+class _Plan(Struct):
+    """What a comparison reads of a plan; the rest may be anything."""
+
+    title: str
+    leaving: list[_Leaving]
+    findings: list[_Finding]
+    summary: _Summary
+
+
 def check_plan(value: object, *, where: str) -> Json:
-    """`value`, if it is a plan of this version; UsageError otherwise."""
+    """`value`, if it is a plan of this version in all that `compare` reads; UsageError otherwise."""
     if not isinstance(value, dict) or value.get("kind") != KIND:
         raise UsageError(f"{where} is no plan: write one with taintlab plan ... --json > {where}")
     if value.get("version") != VERSION:
         raise UsageError(f"{where} is a plan of version {value.get('version')}; this taintlab reads version {VERSION}")
+    try:
+        msgspec.convert(value, _Plan)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{where} is a damaged plan: {error}") from error
     return value
 
 

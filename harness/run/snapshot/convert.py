@@ -41,7 +41,7 @@ SUBJECTS: Mapping[type[Any], Subject] = {
 T = TypeVar("T")
 
 _ANNOTATION_BYTES = 256
-_STRANGE = (TypeError, KeyError, AttributeError, ValueError)
+STRANGE = (TypeError, KeyError, AttributeError, ValueError)
 """What parsers of raw parts raise where a part is not of the shape that the API gives it."""
 _NO_PROVISIONER = "kubernetes.io/no-provisioner"
 
@@ -73,7 +73,7 @@ class Builder:
                     self._nodes.append(self._node(item))
                 else:
                     self._rest.setdefault(type(item), []).append(item)
-        except _STRANGE as error:
+        except STRANGE as error:
             raise _unreadable(item, error) from error
 
     def build(self, *, kubernetes_version: str, taken: str | None, missing: Mapping[Subject, str]) -> Inventory:
@@ -105,7 +105,7 @@ class Builder:
         for item in chain.from_iterable(self._rest.get(kind, ()) for kind in kinds):
             try:
                 made = make(item)
-            except _STRANGE as error:
+            except STRANGE as error:
                 raise _unreadable(item, error) from error
             if made is not None:
                 out.append(made)

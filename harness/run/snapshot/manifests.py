@@ -12,12 +12,14 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace as replaced
 
 from harness.model.inventory import Claim, Inventory
 from harness.plan.consequences.applied import NewPod
 from harness.run.snapshot import wire
-from harness.run.snapshot.convert import SUBJECTS, Builder
+from harness.run.snapshot.convert import STRANGE, SUBJECTS, Builder
 from harness.run.snapshot.templates import Templates
+from harness.run.snapshot.wire import shapes
 
 Json = dict[str, Any]
 
@@ -31,6 +33,14 @@ _DAEMON_TOLERATIONS = (
 )
 
 
+MAX_PODS = 10_000
+"""Pods of one experiment's workload in a plan: some seconds of scheduling."""
+_MAX_COPIED_BYTES = 64 << 20
+"""Templates times replicas of StatefulSets, whose pods differ from each other."""
+_SHAPES: Mapping[str, Any] = {
+    "Pod": shapes.ManifestOfPod,
+    **dict.fromkeys((*_REPLICATED, "Job", "DaemonSet"), shapes.ManifestOfWorkload),
+}
 _KINDS: Mapping[str, Any] = {kind.__struct_config__.tag: kind for kind in SUBJECTS}
 _PODS_AND_NODES = ("Pod", "Node")
 
@@ -42,8 +52,9 @@ def with_objects(inventory: Inventory, bodies: Sequence[Mapping[str, Any]]) -> t
     builder = Builder()
     for body in bodies:
         kind = body.get("kind", "")
+        _check(body)
         if kind in _KINDS and kind not in _PODS_AND_NODES:
-            builder.add([msgspec.json.decode(msgspec.json.encode(body), type=_KINDS[kind])])
+            builder.add([_decoded(body, _KINDS[kind])])
     more = builder.build(kubernetes_version="", taken=None, missing={})
     claims = tuple(claim for body in bodies if body.get("kind") == "StatefulSet" for claim in _claims_of_set(body))
     whole = replace(
@@ -61,10 +72,30 @@ def with_objects(inventory: Inventory, bodies: Sequence[Mapping[str, Any]]) -> t
     return whole, more
 
 
+def _check(body: Mapping[str, Any]) -> None:
+    """ValueError, naming the object, when a part that is looked at is not of the API's shape."""
+    try:
+        msgspec.convert(body, _SHAPES.get(body.get("kind", ""), shapes.ManifestOfOther))
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{_called(body)}: {error}") from error
+
+
+def _decoded(body: Mapping[str, Any], kind: Any) -> Any:
+    """The object as the API server would give it back. ValueError, naming it, for what could not be stored."""
+    try:
+        return msgspec.json.decode(msgspec.json.encode(body), type=kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{_called(body)}: {error}") from error
+
+
+def _called(body: Mapping[str, Any]) -> str:
+    return f"{body.get('kind')} {(body.get('metadata') or {}).get('name')}"
+
+
 def _claims_of_set(body: Mapping[str, Any]) -> Iterator[Claim]:
     """The claims that a StatefulSet makes, one for each template and replica."""
     meta, spec = body["metadata"], body.get("spec") or {}
-    for name in _replica_names("StatefulSet", meta["name"], spec.get("replicas", 1)):
+    for name in _replica_names("StatefulSet", meta["name"], spec.get("replicas")):
         for template in spec.get("volumeClaimTemplates") or ():
             wanted = template.get("spec") or {}
             yield Claim(
@@ -77,15 +108,24 @@ def _claims_of_set(body: Mapping[str, Any]) -> Iterator[Claim]:
 
 def new_pods(bodies: Sequence[Mapping[str, Any]], inventory: Inventory) -> list[NewPod]:
     """The pods that Pods, Deployments, ReplicaSets, StatefulSets, Jobs and DaemonSets make; other kinds make none.
-    ValueError for a pod that could not be stored.
+    ValueError for a pod that could not be stored, and for more than MAX_PODS.
     """
     templates = Templates()
-    out = []
+    out: list[NewPod] = []
     for body in bodies:
-        for pod in _of_object(body, inventory):
-            record = templates.record(pod)
-            out.append(NewPod(record.name, record.template, everywhere=body.get("kind") == "DaemonSet"))
+        try:
+            for pod in _of_object(body, inventory):
+                record = templates.record(pod)
+                out.append(NewPod(record.name, record.template, everywhere=body.get("kind") == "DaemonSet"))
+                if len(out) > MAX_PODS:
+                    raise _too_many(len(out))
+        except STRANGE as error:
+            raise ValueError(f"{_called(body)}: {error}") from error
     return out
+
+
+def _too_many(number: int) -> ValueError:
+    return ValueError(f"{number:,} pods or more; a plan takes at most {MAX_PODS:,} pods of a workload")
 
 
 def _of_object(body: Mapping[str, Any], inventory: Inventory) -> Iterator[wire.Pod]:
@@ -101,13 +141,19 @@ def _of_object(body: Mapping[str, Any], inventory: Inventory) -> Iterator[wire.P
     elif kind == "Job":
         parallelism = 1 if spec.get("parallelism") is None else spec["parallelism"]
         done = spec.get("completions")
-        names = [f"{name}-{number}" for number in range(min(parallelism, parallelism if done is None else done))]
+        names = _numbered(name, min(parallelism, parallelism if done is None else done))
     elif kind == "DaemonSet":
         names = [name]
     else:
         return
     owner_kind, owner = ("ReplicaSet", f"{name}-plan") if kind == "Deployment" else (kind, name)
+    if kind == "StatefulSet" and len(names) * len(msgspec.json.encode(template)) > _MAX_COPIED_BYTES:
+        raise ValueError(f"{len(names):,} replicas of so large a template are more than a plan takes")
+    first: wire.Pod | None = None
     for number, pod_name in enumerate(names):
+        if first is not None and kind != "StatefulSet":
+            yield replaced(first, metadata=replaced(first.metadata, name=pod_name))
+            continue
         pod = copy.deepcopy(template)
         labels = {**((pod.get("metadata") or {}).get("labels") or {})}
         pod_spec = pod.get("spec") or {}
@@ -123,20 +169,27 @@ def _of_object(body: Mapping[str, Any], inventory: Inventory) -> Iterator[wire.P
                 *map(_daemon_toleration, _DAEMON_TOLERATIONS),
             ]
         pod_meta = {**(pod.get("metadata") or {}), "labels": labels}
-        yield _stored(namespace, pod_name, pod_meta, pod_spec, (owner_kind, owner), inventory)
+        first = _stored(namespace, pod_name, pod_meta, pod_spec, (owner_kind, owner), inventory)
+        yield first
 
 
 def _replica_names(kind: str, name: str, replicas: int | None) -> list[str]:
     middle = "-plan" if kind == "Deployment" else ""
     replicas = 1 if replicas is None else replicas
-    return [f"{name}{middle}-{number}" for number in range(replicas)]
+    return _numbered(f"{name}{middle}", replicas)
+
+
+def _numbered(name: str, number: int) -> list[str]:
+    if number > MAX_PODS:
+        raise _too_many(number)
+    return [f"{name}-{index}" for index in range(number)]
 
 
 def _claim_of_replica(spec: Json, pod_spec: Json, pod_name: str) -> None:
     """A StatefulSet mounts volumeClaimTemplates as ``<template>-<pod>``."""
     for template in spec.get("volumeClaimTemplates") or ():
         claim = f"{template['metadata']['name']}-{pod_name}"
-        pod_spec.setdefault("volumes", []).append({"persistentVolumeClaim": {"claimName": claim}})
+        pod_spec["volumes"] = [*(pod_spec.get("volumes") or ()), {"persistentVolumeClaim": {"claimName": claim}}]
 
 
 def _daemon_toleration(pair: tuple[str, str]) -> Json:
@@ -164,7 +217,8 @@ def _stored(
         "spec": spec,
         "status": {"phase": "Pending"},
     }
-    return msgspec.json.decode(msgspec.json.encode(body), type=wire.Pod)
+    pod: wire.Pod = _decoded(body, wire.Pod)
+    return pod
 
 
 def _set_priority(spec: Json, inventory: Inventory) -> None:
@@ -174,7 +228,9 @@ def _set_priority(spec: Json, inventory: Inventory) -> None:
     for each in inventory.priority_classes:
         if each.name == name or (not name and each.is_default):
             spec["priority"] = each.value
-            spec.setdefault("preemptionPolicy", "PreemptLowerPriority" if each.preempts else "Never")
+            spec["preemptionPolicy"] = spec.get("preemptionPolicy") or (
+                "PreemptLowerPriority" if each.preempts else "Never"
+            )
             return
     if name in builtin:
         spec["priority"] = builtin[name]
@@ -184,15 +240,16 @@ def _set_tolerations(spec: Json) -> None:
     """Admission plugin DefaultTolerationSeconds, with its default seconds."""
     given = list(spec.get("tolerations") or ())
     for key in _CONDITION_KEYS:
-        covered = any(t.get("key", "") in ("", key) and t.get("effect", "") in ("", "NoExecute") for t in given)
+        covered = any((t.get("key") or key) == key and (t.get("effect") or "NoExecute") == "NoExecute" for t in given)
         if not covered:
             toleration = {"key": key, "operator": "Exists", "effect": "NoExecute"}
-            spec.setdefault("tolerations", []).append({**toleration, "tolerationSeconds": _DEFAULT_TOLERATION_S})
+            more = {**toleration, "tolerationSeconds": _DEFAULT_TOLERATION_S}
+            spec["tolerations"] = [*(spec.get("tolerations") or ()), more]
 
 
 def _set_requests(container: Json, namespace: str, inventory: Inventory) -> None:
     """Admission plugin LimitRanger: defaults for what is left open; a given limit is the request's default."""
-    resources = container.setdefault("resources", {}) or {}
+    resources = container.get("resources") or {}
     container["resources"] = resources
     for each in inventory.limit_ranges:
         if each.namespace == namespace:

@@ -5,7 +5,7 @@ A part may be null wherever the API lets a client leave it out.
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 Texts = dict[str, str] | None
 """Labels, a nodeSelector."""
@@ -149,6 +149,81 @@ class Ephemeral(TypedDict, total=False):
     """core/v1 EphemeralVolumeSource: its storage class."""
 
     volumeClaimTemplate: ClaimTemplate | None
+
+
+class ManifestMeta(TypedDict, total=False):
+    """metadata of a manifest."""
+
+    name: str | None
+    namespace: str | None
+    labels: Texts
+
+
+class ManifestContainer(TypedDict, total=False):
+    """core/v1 Container."""
+
+    resources: Resources | None
+
+
+class ManifestPodSpec(TypedDict, total=False):
+    """core/v1 PodSpec, as far as admission looks at it."""
+
+    containers: list[ManifestContainer] | None
+    initContainers: list[ManifestContainer] | None
+    tolerations: list[Toleration] | None
+    priorityClassName: str | None
+    volumes: list[dict[str, Any]] | None
+
+
+class ManifestTemplate(TypedDict, total=False):
+    """core/v1 PodTemplateSpec."""
+
+    metadata: ManifestMeta | None
+    spec: ManifestPodSpec | None
+
+
+class _Named(TypedDict):
+    name: str
+
+
+class _ClaimWanted(TypedDict, total=False):
+    storageClassName: str | None
+    accessModes: list[str] | None
+
+
+class _ClaimOfReplica(TypedDict):
+    metadata: _Named
+    spec: NotRequired[_ClaimWanted | None]
+
+
+class ManifestWorkload(TypedDict, total=False):
+    """spec of a Deployment, ReplicaSet, StatefulSet, ReplicationController, DaemonSet or Job."""
+
+    replicas: int | None
+    parallelism: int | None
+    completions: int | None
+    template: ManifestTemplate | None
+    volumeClaimTemplates: list[_ClaimOfReplica] | None
+
+
+class ManifestOfPod(TypedDict, total=False):
+    """v1 Pod."""
+
+    metadata: ManifestMeta | None
+    spec: ManifestPodSpec | None
+
+
+class ManifestOfWorkload(TypedDict, total=False):
+    """What makes pods from a template."""
+
+    metadata: ManifestMeta | None
+    spec: ManifestWorkload | None
+
+
+class ManifestOfOther(TypedDict, total=False):
+    """Every other object."""
+
+    metadata: ManifestMeta | None
 
 
 Anything = list[dict[str, Any]] | None
