@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from harness.check.latency import latency_of_run
 from harness.check.record import RunRecord, inconclusive
 from harness.history.query import PodStory, Window, deeds, gaps
 from harness.model.experiment import TaintFault
@@ -13,6 +14,7 @@ from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import CheckResult, EvictionRow, PodVerdict, Verdict
 from harness.plan.forecast import forecast_after
 from harness.plan.predict.ending import spelled
+from harness.plan.predict.settings import Latency
 
 #: A deletion may be seen this long before we have the acknowledgement of the taint it follows (measured: up to 20 ms).
 EARLY_ALLOWANCE_S = 0.05
@@ -38,16 +40,21 @@ def eviction_rows(record: RunRecord) -> list[EvictionRow]:
     planned = {prediction.uid: prediction for prediction in record.plan.predictions}
     early_s = _early_allowance_s(record)
     rows = []
-    for prediction in _forecast(record):
+    measured = latency_of_run(record.history, record.settings.latency)
+    for prediction in _forecast(record, measured.latency):
         story = stories.get(prediction.uid)
         verdict, reason = _judge(record, prediction, story, zero_ns, early_s)
+        seen_s = (story.deleting_ns - zero_ns) / 1e9 if story and story.deleting_ns is not None else None
+        horizon_s = (record.horizon_ns - zero_ns) / 1e9
+        verdict, reason = measured.weigh(verdict, reason, prediction, observed_s=seen_s, horizon_s=horizon_s)
         row = _row(prediction, story, verdict, reason, zero_ns)
         rows.append(_with_plan(row, planned.get(prediction.uid)))
     return _with_replacements(rows, list(stories.values()), zero_ns, record.horizon_ns)
 
 
-def _forecast(record: RunRecord) -> tuple[Prediction, ...]:
-    return forecast_after(record.experiment, record.plan, record.history, record.settings, horizon_ns=record.horizon_ns)
+def _forecast(record: RunRecord, latency: Latency) -> tuple[Prediction, ...]:
+    settings = replace(record.settings, latency=latency)
+    return forecast_after(record.experiment, record.plan, record.history, settings, horizon_ns=record.horizon_ns)
 
 
 def judge_evictions(rows: Sequence[EvictionRow], record: RunRecord) -> CheckResult:
