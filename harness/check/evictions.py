@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from harness.check.latency import latency_of_run
 from harness.check.record import RunRecord, inconclusive
 from harness.check.sight import Departure, Sight
 from harness.history.query import PodStory, deeds
@@ -15,6 +16,7 @@ from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import CheckResult, EvictionRow, PodVerdict, Verdict
 from harness.plan.forecast import TAINT_MANAGER, forecast_after
 from harness.plan.predict.ending import spelled
+from harness.plan.predict.settings import Latency
 
 #: A deletion may be seen this long before we have the acknowledgement of the taint it follows (measured: up to 20 ms).
 EARLY_ALLOWANCE_S = 0.05
@@ -38,21 +40,26 @@ def eviction_rows(record: RunRecord) -> list[EvictionRow]:
     stories = record.stories
     planned = {prediction.uid: prediction for prediction in record.plan.predictions}
     bench = _Bench(record, Sight(record, injection.invoked_ns), zero_ns, _early_allowance_s(record))
-    predictions = _forecast(record, record.history)
+    measured = latency_of_run(record.history, record.settings.latency)
+    predictions = _forecast(record, record.history, measured.latency)
     early = bench.sight.earliest_reading()
-    others = {p.uid: p for p in (predictions if early is None else _forecast(record, early))}
+    others = {p.uid: p for p in (predictions if early is None else _forecast(record, early, measured.latency))}
+    horizon_s = (record.horizon_ns - zero_ns) / 1e9
     rows = []
     for prediction in predictions:
         story = stories.get(prediction.uid)
         verdict, reason = bench.judge(prediction, others.get(prediction.uid), story)
+        seen_s = (story.deleting_ns - zero_ns) / 1e9 if story and story.deleting_ns is not None else None
+        verdict, reason = measured.weigh(verdict, reason, prediction, observed_s=seen_s, horizon_s=horizon_s)
         row = _row(prediction, story, verdict, reason, zero_ns)
         rows.append(_with_plan(row, planned.get(prediction.uid)))
     rows += _missing(record, {row.uid for row in rows}, stories, zero_ns)
     return _with_replacements(rows, list(stories.values()), zero_ns, record.horizon_ns)
 
 
-def _forecast(record: RunRecord, history: History) -> tuple[Prediction, ...]:
-    return forecast_after(record.experiment, record.plan, history, record.settings, horizon_ns=record.horizon_ns)
+def _forecast(record: RunRecord, history: History, latency: Latency) -> tuple[Prediction, ...]:
+    settings = replace(record.settings, latency=latency)
+    return forecast_after(record.experiment, record.plan, history, settings, horizon_ns=record.horizon_ns)
 
 
 def _missing(record: RunRecord, judged: set[str], stories: dict[str, PodStory], zero_ns: int) -> list[EvictionRow]:

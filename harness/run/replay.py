@@ -9,12 +9,13 @@ plane.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from statistics import median
 from typing import Any
 
 from harness.clock import Clock
-from harness.errors import ClusterError, Indeterminate, NotFound, Refused, UsageError
+from harness.errors import Indeterminate, NotFound, Refused, UsageError
 from harness.model.scenario import (
     CreatePod,
     DeletePod,
@@ -25,12 +26,20 @@ from harness.model.scenario import (
     SetTolerations,
     Write,
 )
+from harness.plan.allowance import AROUND_S, Measured, What
+from harness.run.bare_nodes import (
+    create_namespace,
+    create_node,
+    heartbeats,
+    pod_body,
+    remove_all,
+    set_taints,
+    without_admission_taint,
+)
 from harness.run.ports import Cluster, Components, Json
+from harness.run.reference import Reference
 
 REPLAY_LABEL = "taintlab.dev/replay"
-_HEARTBEAT_S = 5.0
-_READY_TIMEOUT_S = 30.0
-_LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +61,23 @@ class Performed:
 @dataclass(frozen=True, slots=True)
 class Replayed:
     """`pods` by name; `refused`: indexes of writes that were answered with anything but success; `late_s`: the latest
-    acknowledgement behind its `at`; `performed`: the writes in order, as they went.
+    acknowledgement behind its `at`; `performed`: the writes in order, as they went; `measured`: what the reference
+    beside it needed, in seconds after time 0.
     """
 
     pods: dict[str, PodEnd]
     refused: tuple[int, ...]
     late_s: float
     performed: tuple[Performed, ...] = ()
+    measured: tuple[Measured, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """As the write-script format has it; additions: ``late_s``, ``writes``."""
+        """As the write-script format has it; additions: ``late_s``, ``writes``, ``reference``."""
         pods: dict[str, Any] = {}
         for name, end in self.pods.items():
             pods[name] = {"outcome": end.outcome} | ({} if end.at_s is None else {"at": end.at_s})
         writes = [{"sent": round(w.sent_s, 4), "acknowledged": round(w.acknowledged_s, 4)} for w in self.performed]
-        more = {"late_s": round(self.late_s, 4), "writes": writes}
+        more = {"late_s": round(self.late_s, 4), "writes": writes, "reference": _figures(self.measured)}
         return {"version": 1, "pods": pods, "refused": list(self.refused), **more}
 
 
@@ -103,12 +114,21 @@ class _Stage:
 class Replayer:
     """Replays scenarios on one cluster."""
 
-    def __init__(self, cluster: Cluster, components: Components | None, clock: Clock, *, prefix: str) -> None:
-        """`prefix` starts every namespace and node name we make; unique on the cluster."""
+    def __init__(
+        self,
+        cluster: Cluster,
+        components: Components | None,
+        clock: Clock,
+        *,
+        prefix: str,
+        reference: Reference | None = None,
+    ) -> None:
+        """`prefix` starts every namespace and node name we make; unique on the cluster. `reference`: one that runs."""
         self._cluster = cluster
         self._components = components
         self._clock = clock
         self._prefix = prefix
+        self._reference = reference
 
     async def replay(self, scenario: Scenario, *, number: int = 0) -> Replayed:
         """Set the world up, perform the writes, look until `until_s`, clean up. UsageError for what the cluster
@@ -117,58 +137,27 @@ class Replayer:
         if self._components is None and any(isinstance(write, Restart) for write in scenario.writes):
             raise UsageError("a script that restarts a component needs a lab")
         stage = _Stage(scenario, number, f"{self._prefix}-{number}")
-        beating = asyncio.create_task(self._heartbeats(stage))
+        nodes = [stage.node(node.name) for node in scenario.nodes]
+        beating = asyncio.create_task(heartbeats(self._cluster, self._clock, nodes))
         try:
             await self._set_up(stage)
             return await self._perform(stage)
         finally:
             beating.cancel()
-            await self._clean_up(stage)
+            await remove_all(self._cluster, stage.namespace, nodes)
 
     async def _set_up(self, stage: _Stage) -> None:
         labels = {REPLAY_LABEL: stage.namespace}
-        namespace = {"metadata": {"name": stage.namespace, "labels": labels}}
-        await self._cluster.create("/api/v1/namespaces", namespace)
-        account = {"metadata": {"name": "default"}}
-        try:
-            await self._cluster.create(f"/api/v1/namespaces/{stage.namespace}/serviceaccounts", account)
-        except Refused as error:
-            if error.reason != "AlreadyExists":
-                raise
+        await create_namespace(self._cluster, stage.namespace, labels)
         for node in stage.scenario.nodes:
-            name = stage.node(node.name)
-            await self._beat(name, create=True)
-            body = {"metadata": {"name": name, "labels": {**node.labels, **labels}}, "status": _ready_status()}
-            await self._cluster.create("/api/v1/nodes", body)
+            await create_node(self._cluster, self._clock, stage.node(node.name), {**node.labels, **labels})
         for node in stage.scenario.nodes:
-            await self._without_admission_taint(stage.node(node.name))
+            await without_admission_taint(self._cluster, self._clock, stage.node(node.name))
         for node in stage.scenario.nodes:
             if node.taints:
                 await self._set_taints(stage.node(node.name), [taint.to_api() for taint in node.taints])
         for pod in stage.scenario.pods:
             await self._create_pod(stage, pod)
-
-    async def _without_admission_taint(self, name: str) -> None:
-        """Wait until the node lifecycle controller took off not-ready:NoSchedule, which admission puts on every new
-        node.
-        """
-        deadline_ns = self._clock.now().mono_ns + int(_READY_TIMEOUT_S * 1e9)
-        path = f"/api/v1/nodes/{name}"
-        node = await self._cluster.get(path)
-        lines = self._cluster.watch(
-            "/api/v1/nodes", resource_version=node["metadata"]["resourceVersion"], fieldSelector=f"metadata.name={name}"
-        )
-        try:
-            while node["spec"].get("taints"):
-                left_s = (deadline_ns - self._clock.now().mono_ns) / 1e9
-                line = await asyncio.wait_for(anext(aiter(lines)), max(0.0, left_s))
-                node = line.object
-                node.setdefault("spec", {})
-        except TimeoutError as error:
-            seen = node["spec"].get("taints")
-            raise ClusterError(f"node {name} still has {seen} after {_READY_TIMEOUT_S:g} s") from error
-        finally:
-            await lines.aclose()  # type: ignore[attr-defined]  # async generators have it
 
     async def _perform(self, stage: _Stage) -> Replayed:
         listing = await self._cluster.list(stage.pods_path)
@@ -204,7 +193,11 @@ class Replayer:
         delays_s = (
             done.acknowledged_s - write.at_s for done, write in zip(performed, stage.scenario.writes, strict=True)
         )
-        return Replayed(_ends(stage, zero_ns), tuple(refused), max(delays_s, default=0.0), performed)
+        measured: tuple[Measured, ...] = ()
+        if self._reference is not None:
+            now_ns = self._clock.now().mono_ns
+            measured = self._reference.measured(zero_ns - int(AROUND_S * 1e9), now_ns, zero_ns=zero_ns)
+        return Replayed(_ends(stage, zero_ns), tuple(refused), max(delays_s, default=0.0), performed, measured)
 
     async def _sleep_until(self, deadline_ns: int) -> None:
         left_s = (deadline_ns - self._clock.now().mono_ns) / 1e9
@@ -242,17 +235,10 @@ class Replayer:
             raise
 
     async def _set_taints(self, name: str, taints: list[Json]) -> None:
-        await self._cluster.merge_patch(f"/api/v1/nodes/{name}", {"spec": {"taints": taints or None}})
+        await set_taints(self._cluster, name, taints)
 
     async def _create_pod(self, stage: _Stage, pod: ScenarioPod) -> None:
-        spec: dict[str, Any] = {
-            "nodeName": stage.node(pod.node),
-            "terminationGracePeriodSeconds": 0,
-            "automountServiceAccountToken": False,
-            "tolerations": [t.to_api() for t in pod.tolerations],
-            "containers": [{"name": "c", "image": "none"}],
-        }
-        body = {"metadata": {"name": pod.key}, "spec": spec}
+        body = pod_body(pod.key, stage.node(pod.node), [t.to_api() for t in pod.tolerations])
         stored = await self._cluster.create(stage.pods_path, body)
         stage.sightings.setdefault(pod.key, _Sighting())
         stage.added = _added_tolerations(stage, pod, stored)
@@ -271,31 +257,15 @@ class Replayer:
                 sighting.exists = False
         raise Indeterminate("the server ended it")
 
-    async def _heartbeats(self, stage: _Stage) -> None:
-        while True:
-            await asyncio.sleep(_HEARTBEAT_S)
-            for node in stage.scenario.nodes:
-                await self._beat(stage.node(node.name), create=False)
 
-    async def _beat(self, name: str, *, create: bool) -> None:
-        renewed = datetime.fromtimestamp(self._clock.now().wall_ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        spec = {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": renewed}
-        if create:
-            await self._cluster.create(_LEASES, {"metadata": {"name": name}, "spec": spec})
-        else:
-            await self._cluster.merge_patch(f"{_LEASES}/{name}", {"spec": spec})
-
-    async def _clean_up(self, stage: _Stage) -> None:
-        """Nodes first: with them gone nothing of the script keeps a controller busy. What is gone already is fine."""
-        paths = [f"/api/v1/nodes/{stage.node(n.name)}" for n in stage.scenario.nodes]
-        paths += [f"{_LEASES}/{stage.node(n.name)}" for n in stage.scenario.nodes]
-        listing = await self._cluster.list(stage.pods_path)
-        paths = [f"{stage.pods_path}/{item['metadata']['name']}" for item in listing.items] + paths
-        for path in [*paths, f"/api/v1/namespaces/{stage.namespace}"]:
-            try:
-                await self._cluster.delete(path)
-            except NotFound:
-                continue
+def _figures(measured: Sequence[Measured]) -> dict[str, dict[str, float]]:
+    """Median and maximum of each kind of sample, in seconds."""
+    kinds = {what: sorted(m.seconds for m in measured if m.what is what) for what in What}
+    return {
+        str(what): {"n": len(found), "median_s": round(median(found), 4), "max_s": round(found[-1], 4)}
+        for what, found in kinds.items()
+        if found
+    }
 
 
 def _ends(stage: _Stage, zero_ns: int) -> dict[str, PodEnd]:
@@ -332,9 +302,3 @@ def _added_tolerations(stage: _Stage, pod: ScenarioPod, stored: Json) -> list[Js
             "--flag kube-apiserver=--disable-admission-plugins=DefaultTolerationSeconds"
         )
     return added
-
-
-def _ready_status() -> Json:
-    ready = {"type": "Ready", "status": "True", "reason": "Replayed"}
-    amount = {"cpu": "1000", "memory": "1000Gi", "pods": "10000"}
-    return {"conditions": [ready], "capacity": amount, "allocatable": amount}

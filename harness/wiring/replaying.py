@@ -12,7 +12,8 @@ from harness import lab as labs
 from harness.clock import SystemClock
 from harness.lab.values import LabSpec
 from harness.model.scenario import Restart, Scenario
-from harness.run.replay import Replayed, Replayer
+from harness.run.reference import Reference
+from harness.run.replay import REPLAY_LABEL, Replayed, Replayer
 from harness.wiring.place import Place, Where, open_place
 
 #: What a lab of our own needs so that pods have exactly the tolerations of their script.
@@ -46,12 +47,20 @@ async def _replay_all(scenarios: Sequence[Scenario], where: Where, side_by_side:
 
 
 async def replay_on(
-    place: Place, scenarios: Sequence[Scenario], *, side_by_side: int = _SIDE_BY_SIDE
+    place: Place, scenarios: Sequence[Scenario], *, side_by_side: int = _SIDE_BY_SIDE, time_controller: bool = False
 ) -> list[Replayed | Exception]:
-    """As `replay_all`, on an open place."""
+    """As `replay_all`, on an open place. `time_controller`: the reference times the controller too, which takes three
+    of its requests a second.
+    """
     clock = SystemClock()
     prefix = f"replay-{clock.now().mono_ns // 1_000_000:x}"
-    replayer = Replayer(place.cluster, place.components, clock, prefix=prefix)
+    reference = Reference(place.cluster, clock, prefix=prefix, label=REPLAY_LABEL, controller=time_controller)
+    async with reference.running():
+        replayer = Replayer(place.cluster, place.components, clock, prefix=prefix, reference=reference)
+        return await _with(replayer, scenarios, side_by_side)
+
+
+async def _with(replayer: Replayer, scenarios: Sequence[Scenario], side_by_side: int) -> list[Replayed | Exception]:
     room = asyncio.Semaphore(side_by_side)
     results: list[Replayed | Exception] = [RuntimeError("not replayed")] * len(scenarios)
 

@@ -157,7 +157,7 @@ async def _preflight(experiment: Experiment, place: Place, clock: Clock) -> tupl
     """
     expire_s = place.cluster.credentials_expire_at_s()
     left_s = None if expire_s is None else expire_s - clock.now().wall_ns / 1e9
-    if left_s is not None and left_s < _longest_s(experiment):
+    if left_s is not None and left_s < _longest_s(experiment) and not place.cluster.renews_credentials:
         raise ClusterError(
             f"the credentials of {place.cluster.name} end in {max(0.0, left_s):.0f} s and nothing renews them; the run "
             f"may take {_longest_s(experiment):.0f} s: nothing was touched; log in again, or use an exec plugin"

@@ -14,6 +14,7 @@ import pytest
 from harness import lab as labs
 from harness.lab import Lab, LabSpec, ProcessId
 from harness.lab.api import Api
+from tests.lab.too_busy import PREFIX, notes
 
 Report = Callable[[str], None]
 
@@ -35,6 +36,21 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """The session (not each worker) takes its lab down; if it is killed first, the next `up` does."""
     if not hasattr(session.config, "workerinput"):
         labs.down_named(session_name())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What this machine was too busy to tell, by name, and what it needed."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    busy = [(each.nodeid, each.longrepr[2]) for each in skipped if isinstance(each.longrepr, tuple)]
+    busy = [(name, reason.partition(PREFIX)[2]) for name, reason in busy if PREFIX in reason]
+    if not busy and not notes():
+        return
+    terminalreporter.section("this machine")
+    for line in notes():
+        terminalreporter.line(line)
+    terminalreporter.line(f"{PREFIX}{len(busy)} tests" if busy else "nothing was too busy to tell")
+    for name, reason in busy:
+        terminalreporter.line(f"  {name}: {reason}")
 
 
 @contextmanager
