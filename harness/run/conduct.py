@@ -141,6 +141,8 @@ class Conductor:
             state, message = RunState.FAILED, f"unforeseen {type(error).__name__}: {error}"
             self._defect = error
         self._ending = True
+        if state is not RunState.COMPLETED:
+            self._stage.progress.say(f"the run is {state}: {message}")
         leftovers = await to_the_end(self._end(state, message))
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)

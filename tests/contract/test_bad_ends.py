@@ -117,7 +117,7 @@ def test_credentials_of_a_plugin_are_renewed(tmp_path: Path) -> None:
         ended = api_command.run(server, tmp_path, LONG.replace("fault: 4s", "fault: 10s"), user=user)
         assert as_before(server)
     assert (ended.code, ended.result["verdict"]) == (0, "PASS"), ended.out + ended.err
-    assert int(count.read_text()) >= 3
+    assert int(count.read_text()) >= 2
 
 
 def token_until(end_s: float) -> str:
