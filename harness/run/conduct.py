@@ -301,9 +301,10 @@ class Conductor:
 
     async def _sample(self, metrics: Metrics) -> None:
         stage = self._stage
-        queries = golden_queries(sorted(stage.namespaces))
-        queries += tuple(map(expectation_query, stage.experiment.expect.metrics))
-        await sample(metrics, stage.recorder, queries, start_ns=0, end_ns=stage.recorder.now_ns())
+        namespaces = sorted(stage.namespaces)
+        queries = golden_queries(namespaces) + tuple(map(expectation_query, stage.experiment.expect.metrics))
+        now_ns = stage.recorder.now_ns()
+        await sample(metrics, stage.recorder, queries, start_ns=0, end_ns=now_ns, namespaces=namespaces)
 
 
 async def _nothing() -> None:
