@@ -42,7 +42,7 @@ class BoundedSession(requests.Session):
         self._cap = cap
         self._deadline_s = deadline_s
 
-    def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+    def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
         """As requests; AnswerTooLarge or AnswerTooSlow (RequestException)."""
         end_s = time.monotonic() + self._deadline_s
         answer = super().request(method, url, *args, **{**kwargs, "stream": True})
