@@ -9,6 +9,7 @@ when its time is over: a head that comes a byte a second cannot be bounded any o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import re
 import threading
@@ -161,7 +162,7 @@ async def _in_thread(work: Callable[[], Answer]) -> Answer:
             told: tuple[Callable[[Any], None], object] = (future.set_exception, error)
         else:
             told = (future.set_result, answer)
-        if not loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop has been closed: nobody waits any more
             loop.call_soon_threadsafe(tell, *told)
 
     threading.Thread(target=run, name="prometheus", daemon=True).start()
