@@ -385,9 +385,10 @@ class Conductor:
     async def _sample(self) -> None:
         stage = self._stage
         assert stage.metrics is not None
-        queries = golden_queries(sorted(stage.namespaces))
-        queries += tuple(map(expectation_query, stage.experiment.expect.metrics))
-        await sample(stage.metrics, stage.recorder, queries, start_ns=0, end_ns=stage.recorder.now_ns())
+        namespaces = sorted(stage.namespaces)
+        queries = golden_queries(namespaces) + tuple(map(expectation_query, stage.experiment.expect.metrics))
+        now_ns = stage.recorder.now_ns()
+        await sample(stage.metrics, stage.recorder, queries, start_ns=0, end_ns=now_ns, namespaces=namespaces)
 
 
 async def _nothing() -> None:

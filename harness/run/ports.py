@@ -7,7 +7,7 @@ answer was had, or one that makes no sense; `UsageError` for a path that is none
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -118,7 +118,13 @@ class Metrics(Protocol):
     """Prometheus, as far as a run needs it. Never raises: trouble is an `Answer` with a reason."""
 
     async def query_range(self, query: str, *, start_s: float, end_s: float, step_s: float) -> Answer:
-        """A range query over wall time (seconds since the epoch)."""
+        """A range query over wall time (seconds since the epoch). Values may be infinite, and are never NaN."""
+        ...
+
+    async def scrapes(self, *, start_s: float, end_s: float, namespaces: Sequence[str] = ()) -> Answer:
+        """When targets were really scraped: the raw samples of ``up`` (1 or 0) with their own times, without lookback.
+        `namespaces`: only of the series with that ``namespace`` label; () for all.
+        """
         ...
 
 

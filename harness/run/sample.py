@@ -7,6 +7,7 @@ what latency, traffic and errors are judged by. Saturation is judged by these.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,22 +53,55 @@ def expectation_query(expectation: MetricExpectation) -> Query:
     return Query("expectation", expectation.name, "", expectation.query)
 
 
-async def sample(metrics: Metrics, recorder: Recorder, queries: Sequence[Query], *, start_ns: int, end_ns: int) -> None:
+async def sample(
+    metrics: Metrics,
+    recorder: Recorder,
+    queries: Sequence[Query],
+    *,
+    start_ns: int,
+    end_ns: int,
+    namespaces: Sequence[str] = (),
+) -> None:
     """Ask each query over [start_ns, end_ns) of the run and record every point, or one Sample without a value that
-    says why not.
+    says why not; and once, when Prometheus really scraped (`Scraped`).
 
     A point's time on the run's clock is in its labels (`t_s`): Prometheus evaluated it there, we only learnt it now.
+    JSON has no infinity: a point that is infinite has no value, and `why` is ``+Inf`` or ``-Inf``.
     """
-    wall_zero_s = recorder.start.wall_ns / 1e9
+    zero_s = recorder.start.wall_ns / 1e9
+    start_s, end_s = zero_s + start_ns / 1e9, zero_s + end_ns / 1e9
+    for fact in await _scraped(metrics, namespaces, start_s=start_s, end_s=end_s, zero_s=zero_s):
+        recorder.record(fact, source="prometheus")
     for query in queries:
-        answer = await metrics.query_range(
-            query.promql, start_s=wall_zero_s + start_ns / 1e9, end_s=wall_zero_s + end_ns / 1e9, step_s=STEP_S
-        )
+        answer = await metrics.query_range(query.promql, start_s=start_s, end_s=end_s, step_s=STEP_S)
         if answer.why:
-            fact = events.Sample(query.signal, query.name, None, query.unit, why=answer.why)
-            recorder.record(fact, source="prometheus")
+            recorder.record(
+                events.Sample(query.signal, query.name, None, query.unit, why=answer.why), source="prometheus"
+            )
         for series in answer.series:
             for at_s, value in series.points:
-                labels = {**series.labels, "t_s": f"{at_s - wall_zero_s:.3f}"}
-                fact = events.Sample(query.signal, query.name, value, query.unit, labels)
-                recorder.record(fact, source="prometheus")
+                labels = {**series.labels, "t_s": f"{at_s - zero_s:.3f}"}
+                known, why = (value, "") if math.isfinite(value) else (None, f"{value:+}".replace("inf", "Inf"))
+                recorder.record(
+                    events.Sample(query.signal, query.name, known, query.unit, labels, why), source="prometheus"
+                )
+
+
+async def _scraped(
+    metrics: Metrics, namespaces: Sequence[str], *, start_s: float, end_s: float, zero_s: float
+) -> list[events.Scraped]:
+    """One fact for each scraped target, or one that says why they are not known.
+
+    Those count whose ``up`` has the namespace of the workload as a label; where there are none, all. The limit: which
+    target a query's series come from cannot be known, so that a metric scraped elsewhere (cAdvisor of a kubelet, an
+    exporter in another namespace) is vouched for by the targets of the workload only.
+    """
+    answer = await metrics.scrapes(start_s=start_s, end_s=end_s, namespaces=namespaces)
+    if namespaces and not answer.series:
+        answer = await metrics.scrapes(start_s=start_s, end_s=end_s)
+    if answer.why or not answer.series:
+        return [events.Scraped({}, (), answer.why or "Prometheus scraped nothing")]
+    return [
+        events.Scraped(series.labels, tuple((round(at_s - zero_s, 3), float(up == 1)) for at_s, up in series.points))
+        for series in answer.series
+    ]

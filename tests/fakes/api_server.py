@@ -25,20 +25,21 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from aiohttp import web
 
+from tests.fakes.api_http import cut_off, discovery_of, drip, json_answer, scripted
 from tests.fakes.api_rules import FAIR, Answer, Drip, Drop, Hold, HoldAnswer, Match, Rule, Trouble, Weather
 from tests.fakes.api_selectors import selected
-from tests.fakes.api_store import KINDS, ApiError, Json, Place, Store, place_of
+from tests.fakes.api_store import ApiError, Json, Place, Store, place_of
+from tests.fakes.api_watch import Watch, follow
 
 CONTEXT = "scripted"
 VERSION = "v1.34.1"
-_TICK_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -63,16 +64,6 @@ class _Action:
     seen: int = 0
 
 
-@dataclass(eq=False)
-class _Watch:
-    """An open watch. `cut`: to be ended, True cleanly, False by a reset."""
-
-    path: str
-    woken: asyncio.Event = field(default_factory=asyncio.Event)
-    cut: bool | None = None
-    raw: list[bytes] = field(default_factory=list)
-
-
 class ApiServer:
     """See the module. Every method may be called from any thread, and from scripted actions."""
 
@@ -87,7 +78,7 @@ class ApiServer:
         self._rules: list[Rule] = []
         self._actions: list[_Action] = []
         self._weather: list[tuple[Match, Weather]] = []
-        self._watches: set[_Watch] = set()
+        self._watches: set[Watch] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="scripted-api-server", daemon=True)
         self._began_s = time.monotonic()
@@ -247,7 +238,7 @@ class ApiServer:
         for watch in self._watches:
             watch.woken.set()
 
-    def _each_watch(self, path: str, change: Callable[[_Watch], object]) -> None:
+    def _each_watch(self, path: str, change: Callable[[Watch], object]) -> None:
         def apply() -> None:
             for watch in self._watches:
                 if Match(path=path).hits("GET", watch.path, {}):
@@ -283,7 +274,7 @@ class ApiServer:
         index = len(self.requests)
         self.requests.append(seen)
         if not self.accepts(seen.authorization):
-            answer: web.StreamResponse = _json(401, ApiError(401, "Unauthorized", "Unauthorized").body)
+            answer: web.StreamResponse = json_answer(401, ApiError(401, "Unauthorized", "Unauthorized").body)
         else:
             troubles = [rule.what for rule in list(self._rules) if rule.takes(method, path, query)]
             trouble = troubles[0] if troubles else None
@@ -294,11 +285,11 @@ class ApiServer:
     async def _with(self, trouble: Trouble | None, request: web.Request, seen: Request) -> web.StreamResponse:
         match trouble:
             case Answer():
-                return _scripted(trouble)
+                return scripted(trouble)
             case Drop(after=after):
                 if after:
                     await self._do(request, seen)
-                return _cut_off(request)
+                return cut_off(request)
             case Hold(seconds=seconds):
                 await asyncio.sleep(seconds)
                 return await self._do(request, seen)
@@ -307,16 +298,16 @@ class ApiServer:
                 await asyncio.sleep(seconds)
                 return answer
             case Drip(seconds=seconds):
-                return await _drip(request, await self._do(request, seen), seconds)
+                return await drip(request, await self._do(request, seen), seconds)
             case None:
                 return await self._do(request, seen)
 
     async def _do(self, request: web.Request, seen: Request) -> web.StreamResponse:
         """As the real one would."""
         try:
-            discovery = self._discovery(seen.path)
+            discovery = discovery_of(seen.path, self._version)
             if discovery is not None:
-                return _json(200, discovery)
+                return json_answer(200, discovery)
             place = place_of(seen.path)
             if seen.method == "GET" and place.name is None and seen.query.get("watch") in ("true", "1"):
                 return await self._watch(request, seen, place)
@@ -325,7 +316,7 @@ class ApiServer:
             status, body = error.code, error.body
         if status < 400:
             self._done(seen.method, seen.path, seen.query)
-        return _json(status, body)
+        return json_answer(status, body)
 
     def _object(self, request: web.Request, seen: Request, place: Place) -> tuple[int, Json]:
         store, path = self.store, seen.path
@@ -359,25 +350,6 @@ class ApiServer:
         page = items[begin : begin + limit] if limit else items[begin:]
         return {"kind": f"{place.kind}List", "apiVersion": place.group_version, "metadata": meta, "items": page}
 
-    def _discovery(self, path: str) -> Json | None:
-        if path == "/version":
-            return {"major": "1", "minor": self._version.split(".")[1], "gitVersion": self._version}
-        if path == "/api":
-            return {"kind": "APIVersions", "versions": ["v1"]}
-        if path == "/apis":
-            named = [{"groupVersion": v, "version": v.split("/")[1]} for v in KINDS if "/" in v]
-            groups = [{"name": v["groupVersion"].split("/")[0], "versions": [v], "preferredVersion": v} for v in named]
-            return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
-        version = path.removeprefix("/apis/").removeprefix("/api/")
-        if version not in KINDS or path not in (f"/api/{version}", f"/apis/{version}"):
-            return None
-        verbs = ["create", "delete", "get", "list", "patch", "watch"]
-        resources = [
-            {"name": plural, "singularName": kind.lower(), "kind": kind, "namespaced": namespaced, "verbs": verbs}
-            for plural, (kind, namespaced) in KINDS[version].items()
-        ]
-        return {"kind": "APIResourceList", "groupVersion": version, "resources": resources}
-
     # ---- watches
 
     def _weather_on(self, path: str) -> Weather:
@@ -385,98 +357,20 @@ class ApiServer:
 
     async def _watch(self, request: web.Request, seen: Request, place: Place) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
-        watch = _Watch(seen.path)
+        watch = Watch(seen.path)
         self._watches.add(watch)
         try:
             await response.prepare(request)
             self._done(seen.method, seen.path, seen.query)
-            await self._lines(request, response, seen, place, watch)
+            await follow(
+                request, response, self.store, place, watch, lambda: self._weather_on(seen.path), self._bookmark_s
+            )
         except (ConnectionError, asyncio.CancelledError):
             pass  # the client has gone, or the server is being closed
         finally:
             self._watches.discard(watch)
         return response
 
-    async def _lines(
-        self, request: web.Request, response: web.StreamResponse, seen: Request, place: Place, watch: _Watch
-    ) -> None:
-        sent = int(seen.query.get("resourceVersion") or self.store.version)
-        ends_s = time.monotonic() + float(seen.query.get("timeoutSeconds") or 3600)
-        bookmark_s = time.monotonic() + self._bookmark_s
-        while time.monotonic() < ends_s and request.transport is not None and not request.transport.is_closing():
-            watch.woken.clear()
-            if watch.cut is not None:
-                if not watch.cut:
-                    request.transport.abort()
-                return
-            while watch.raw:
-                await response.write(watch.raw.pop(0))
-            weather = self._weather_on(seen.path)
-            wait_s = _TICK_S
-            if not weather.silent:
-                try:
-                    changes = self.store.since(place, sent)
-                except ApiError as error:
-                    await response.write(_line("ERROR", error.body))
-                    return
-                ripe = [change for change in changes if change.at_s + weather.late_s <= time.monotonic()]
-                for change in ripe:
-                    sent = change.version
-                    if selected(change.object, seen.query) and not weather.drops(change.type, change.path):
-                        await response.write(_line(change.type, change.object))
-                behind = changes[len(ripe) :]
-                if behind:
-                    wait_s = behind[0].at_s + weather.late_s - time.monotonic()
-                if time.monotonic() >= bookmark_s and weather.bookmarks:
-                    bookmark_s = time.monotonic() + self._bookmark_s
-                    await response.write(_bookmark(place, sent))
-                wait_s = min(wait_s, bookmark_s - time.monotonic())
-            try:
-                async with asyncio.timeout(max(0.005, wait_s)):
-                    await watch.woken.wait()
-            except TimeoutError:
-                continue
-
 
 def _fields(request: Request) -> dict[str, Any]:
     return {name: getattr(request, name) for name in request.__dataclass_fields__}
-
-
-def _line(change: str, obj: Mapping[str, Any]) -> bytes:
-    return json.dumps({"type": change, "object": obj}).encode() + b"\n"
-
-
-def _bookmark(place: Place, version: int) -> bytes:
-    meta = {"resourceVersion": str(version), "creationTimestamp": None}
-    return _line("BOOKMARK", {"kind": place.kind, "apiVersion": place.group_version, "metadata": meta})
-
-
-def _json(status: int, body: Any) -> web.Response:
-    return web.Response(status=status, body=json.dumps(body).encode(), content_type="application/json")
-
-
-def _scripted(answer: Answer) -> web.Response:
-    body = answer.body
-    if body is None:
-        body = ApiError(answer.status, answer.reason or "Scripted", "as the test says").body
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return web.Response(status=answer.status, body=raw, headers={"Content-Type": "application/json", **answer.headers})
-
-
-def _cut_off(request: web.Request) -> web.Response:
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response(status=500)  # never reaches anybody
-
-
-async def _drip(request: web.Request, answer: web.StreamResponse, seconds: float) -> web.StreamResponse:
-    body = answer.body if isinstance(answer, web.Response) and isinstance(answer.body, bytes) else b""
-    response = web.StreamResponse(status=answer.status, headers={"Content-Type": "application/json"})
-    try:
-        await response.prepare(request)
-        for byte in body:
-            await response.write(bytes([byte]))
-            await asyncio.sleep(seconds)
-    except ConnectionError:
-        pass  # the client has gone
-    return response

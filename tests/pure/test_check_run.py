@@ -183,6 +183,7 @@ def metric_samples(value: float, *, every: float = 1.0, upto: float = 43.0) -> l
     return out
 
 
+SCRAPED = (63.5, events.Scraped({"pod": "web"}, tuple((float(t_s), 1.0) for t_s in range(1, 64))))
 DEAD = [(63.5, events.Sample("expectation", "cpu", None, "", {}, "Prometheus did not answer"))]
 METRICS = {
     "within": (metric_samples(0.5), Verdict.PASS),
@@ -198,7 +199,7 @@ METRICS = {
 @pytest.mark.parametrize(("samples", "expected"), METRICS.values(), ids=METRICS.keys())
 def test_metric_expectations(samples: list, expected: Verdict) -> None:
     expectation = MetricExpectation("cpu", "q", (PhaseName.FAULT,), 0.1, 0.9)
-    judgement = judge(sound(expect=Expect(metrics=(expectation,)), extra=samples).record())
+    judgement = judge(sound(expect=Expect(metrics=(expectation,)), extra=[*samples, SCRAPED]).record())
     result = next(check for check in judgement.checks if check.id == "metric/cpu/fault")
     assert result.verdict is expected, result.reason
     assert judgement.verdict is expected
