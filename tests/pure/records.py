@@ -39,6 +39,7 @@ SPOT = Taint("spot", Effect.NO_EXECUTE, "x")
 GRACE_S = 30
 WALL_S = 1_700_000_000
 """What the wall clock says at 0 of the monotonic one; the run starts at 5 s of both."""
+IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 -- thousands of made runs need no fsync
 CLOSED = 63.5
 """When the made runs list at the end, in seconds of the run."""
 FOREVER = Toleration(key="spot", value="x", effect=Effect.NO_EXECUTE)
@@ -153,7 +154,7 @@ class MadeRun:
 
     def record(self) -> RunRecord:
         """The run as the judges get it."""
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
             path = Path(folder) / "history.jsonl"
             clock = HandClock()
             recorder = Recorder(path, clock, run_id="r1")

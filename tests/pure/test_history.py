@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import resource
+import signal
+import stat
+import threading
+import time
 import typing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from harness.clock import Instant
 from harness.errors import InvalidFile
-from harness.history.query import deeds, gaps, phase_windows, pod_stories
+from harness.history.query import Window, deeds, gaps, merged, phase_windows, pod_stories, unseen
 from harness.history.read import History, read_history
 from harness.history.record import Recorder
 from harness.model import events
@@ -54,6 +62,19 @@ class Writer:
 @pytest.fixture
 def writer(tmp_path: Path) -> Writer:
     return Writer(tmp_path)
+
+
+@contextmanager
+def tiny_files(size: int) -> Iterator[None]:
+    """No file of this process grows beyond `size` bytes: writing more is an OSError (EFBIG)."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def example(kind: type) -> events.Fact:
@@ -113,6 +134,70 @@ def test_a_recorder_never_overwrites(writer: Writer) -> None:
     writer.recorder.close()
     with pytest.raises(FileExistsError):
         Recorder(writer.path, HandClock(), run_id="r2")
+
+
+def test_the_history_is_for_its_owner_alone(writer: Writer) -> None:
+    writer.recorder.close()
+    assert stat.S_IMODE(writer.path.stat().st_mode) == 0o600
+
+
+def test_no_link_is_written_through(tmp_path: Path) -> None:
+    (tmp_path / "history.jsonl").symlink_to(tmp_path / "victim")
+    with pytest.raises(FileExistsError):
+        Recorder(tmp_path / "history.jsonl", HandClock(), run_id="r")
+    assert not (tmp_path / "victim").exists()
+
+
+def test_a_full_disk_stops_nothing_but_the_record(writer: Writer) -> None:
+    with tiny_files(1000):
+        ids = [writer.recorder.record(events.StepDone(f"step-{number}"), source="test") for number in range(50)]
+        writer.recorder.close()
+    assert ids == list(range(1, 51))
+    assert isinstance(writer.recorder.failure, OSError)
+    history = read_history(writer.path)
+    assert [entry.id for entry in history.entries] == list(range(len(history.entries)))
+    assert len(history.entries) < 50
+
+
+def test_a_disk_that_hangs_holds_up_neither_facts_nor_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    healthy = threading.Event()
+    monkeypatch.setattr(os, "fsync", lambda descriptor: healthy.wait(60))
+    recorder = Recorder(tmp_path / "history.jsonl", HandClock(), run_id="r")
+    began = time.monotonic()
+    for number in range(2000):
+        recorder.record(events.StepDone(f"step-{number}"), source="test")
+    recorder.close(timeout_s=0.2)
+    assert time.monotonic() - began < 5
+    assert isinstance(recorder.failure, TimeoutError)
+    healthy.set()
+    recorder.close()
+    assert len(read_history(tmp_path / "history.jsonl").entries) == 2001
+
+
+def test_facts_after_the_end_are_lost_and_nobody_minds(writer: Writer) -> None:
+    writer.recorder.close()
+    writer.recorder.record(events.StepDone("late"), source="test")
+    writer.recorder.close()
+    assert len(read_history(writer.path).entries) == 1
+
+
+def test_foreign_text_that_is_no_text_is_kept(writer: Writer) -> None:
+    history = writer.at(1, events.StepRefused("a", "half a pair: \ud800")).read()
+    assert history.entries[-1].fact == events.StepRefused("a", "half a pair: \ud800")
+
+
+def test_a_loss_is_open_until_the_watch_is_regained(writer: Writer) -> None:
+    writer.at(4, events.WatchLost("pods", 3 * S, "503")).at(5, events.WatchLost("nodes", 4 * S, "503"))
+    writer.at(6, events.WatchGap("pods", 3 * S, "503", 7 * S))
+    history = writer.at(9, events.WatchGap(events.ALL_WATCHES, 8 * S, "stood still", 10 * S)).read()
+
+    def windows(found: list[Window]) -> list[tuple[float, float]]:
+        return [(window.start_ns / S, window.end_ns / S) for window in found]
+
+    assert windows(gaps(history, "pods")) == [(3, 7), (8, 10)]
+    assert windows(gaps(history, "nodes")) == [(8, 10), (4, 9)]
+    assert windows(unseen(history, "pods")) == [(3, 7)]
+    assert windows(merged(gaps(history, "nodes"))) == [(4, 10)]
 
 
 def test_deeds_are_paired_by_step_and_keep_their_three_outcomes(writer: Writer) -> None:

@@ -29,7 +29,7 @@ from harness.plan.predict.settings import BUSY, Settings
 from harness.run.observe import NODE_PATH, POD_PATH, Observer
 from tests.fakes.virtual_loop import VirtualClock, run, stand_still
 from tests.fakes.watch_weather import StormyCluster
-from tests.pure.records import FOREVER, NODE, SPOT, MadeRun, stamp
+from tests.pure.records import FOREVER, IN_MEMORY, NODE, SPOT, MadeRun, stamp
 
 SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
 AT = f"{NODE_PATH}/{NODE}"
@@ -108,7 +108,7 @@ class World:
 
     def record(self) -> RunRecord:
         """Run it, and read what was recorded."""
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
             path = Path(folder) / "history.jsonl"
             run(self._run(path))
             history = read_history(path)
