@@ -166,6 +166,9 @@ def test_every_request_and_every_trouble(
         rig = Rig(tmp_path, at(number, trouble, times))
         lines = rig.run()
         where = f"{trouble} at request {number} of {count}: {lines} {rig.cluster.requests}"
+        # A create that is still under way less than a minute after it was sent may land after the end.
+        rig.cluster.held = [held for held in rig.cluster.held if rig.time.now_ns - held[2] < 60 * 10**9]
+        rig.cluster.land()
         if rig.left():
             assert lines, f"{where}: {rig.left()} left, and nobody says so"
         if {CONFIG, WEB} & set(rig.left()):
