@@ -53,6 +53,11 @@ class Held:
     undo_sent: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    @property
+    def is_clean(self) -> bool:
+        """Nothing was ever sent, or all of it was seen undone."""
+        return (self.claim is None or self.claim.is_empty) and not self.unsettled and not self.undo_sent
+
 
 Intend = Callable[[str, Claim], Awaitable[None]]
 """Writes a node's uid and the claim that it is about to carry into the ledger."""
@@ -76,8 +81,8 @@ async def change_node(
         claim = parse_claim(patch["metadata"]["annotations"][CLAIM_ANNOTATION], node=held.name)
         if held.claim is not None:
             claim = claim.joined(held.claim)
-        await intend(uid, claim)
         held.uid = uid
+        await intend(uid, claim)
         try:
             return await _send(cluster, held, node, patch, claim)
         except Conflict:

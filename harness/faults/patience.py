@@ -14,6 +14,8 @@ Sleep = Callable[[float], Awaitable[None]]
 """Waits that many seconds: `asyncio.sleep`, or a test's."""
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+LONGEST_ASKED_S = 30.0
+"""A Retry-After beyond this is not waited for: a taint must not stay because a proxy said "in an hour"."""
 
 _T = TypeVar("_T")
 
@@ -62,7 +64,7 @@ class Patience:
                 return await attempt()
             except ClusterError as error:
                 asked_s = (error.retry_after_s or 0.0) if isinstance(error, TryLater) else 0.0
-                if not may_pass(error) or not await self.pause(max(pause_s, asked_s)):
+                if not may_pass(error) or not await self.pause(max(pause_s, min(asked_s, LONGEST_ASKED_S))):
                     raise
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 

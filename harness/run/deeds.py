@@ -172,14 +172,14 @@ class Deeds:
         if self._intended.get(name) == (uid, undo):
             return
         record = Record(f"node:{name}", RecordKind.NODE, name, claim.words(), uid, undo)
-        await asyncio.to_thread(self._ledger.intend, record)
+        await self._ledger.intend_soon(record)
         self._intended[name] = (uid, undo)
 
     async def _best_effort_intend(self, held: Held, claim: Claim) -> None:
         if held.name in self._intended:
             try:
                 await self._intend(held.name, held.uid, claim)
-            except (OSError, ValueError):
+            except (OSError, RuntimeError):
                 return  # the ledger then says more than there is: a heal finds nothing of it and says so
 
     async def _heal_one(self, name: str, what: Change, patience: Patience) -> dict[str, Any]:
@@ -208,19 +208,21 @@ class Deeds:
 
     async def _heal_whole(self, held: Held, patience: Patience, places: asyncio.Semaphore) -> str:
         """Heal one node; "" when nothing of ours is on it, else the line that says what is."""
-        words = held.claim.words() if held.claim is not None else "nothing"
+        words = held.claim.words() if held.claim is not None else "what a lost write brings"
+        how = ""
         try:
             async with places, held.lock:
-                healed = await self._undo(held, patience, None)
+                if not held.is_clean:
+                    how = (await self._undo(held, patience, None)).gone
         except StillThere as error:
             return str(error)
         except Exception as error:  # whatever it is: this node's line, and the others go on
             return f"node {held.name} may still have {words}: {error or type(error).__name__}"
         del self._held[held.name]
         try:
-            if held.name in self._intended:
-                await asyncio.to_thread(self._ledger.healed, f"node:{held.name}", how=healed.gone)
-        except (OSError, ValueError):
+            if held.name in self._intended or held.uid:
+                await self._ledger.healed_soon(f"node:{held.name}", how=how)
+        except (OSError, RuntimeError):
             return ""  # the node was seen healed; the ledger keeps the record open, and recover looks again
         return ""
 

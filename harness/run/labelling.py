@@ -14,6 +14,7 @@ _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _SEGMENT = re.compile(r"[^/%\x00-\x20\x7f]{1,253}")
 _LONGEST_NAME = 253
+_CLAIMS = "volumeClaimTemplates"
 
 #: Where a kind of apps/v1 and batch/v1 keeps the templates of what it makes.
 _TEMPLATES: Mapping[str, Sequence[tuple[str, ...]]] = {
@@ -54,7 +55,17 @@ def labelled(manifest: Manifest, *, run: str, experiment: str) -> dict[str, Any]
         meta["namespace"] = manifest.namespace
     for path in templates_of(manifest):
         body = _label_at(body, path, run)
+    if has_claims(manifest):
+        spec = body["spec"]
+        claims = [_with_label(claim, run) if isinstance(claim, Mapping) else claim for claim in spec[_CLAIMS]]
+        body["spec"] = {**spec, _CLAIMS: claims}
     return body
+
+
+def has_claims(manifest: Manifest) -> bool:
+    """Whether a StatefulSet has volumeClaimTemplates: the claims made from them stay when it is deleted."""
+    spec = manifest.body.get("spec")
+    return manifest.kind == "StatefulSet" and isinstance(spec, Mapping) and isinstance(spec.get(_CLAIMS), list | tuple)
 
 
 def templates_of(manifest: Manifest) -> Sequence[tuple[str, ...]]:

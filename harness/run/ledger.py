@@ -7,6 +7,7 @@ names the run and the cluster, so that recovering needs no other file. While its
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import fcntl
 import json
@@ -14,8 +15,10 @@ import os
 import stat
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +80,8 @@ class Ledger:
         UsageError when another process holds the file (its run is alive); OSError when the space cannot be had.
         """
         self._path = path
-        self._writing = threading.Lock()  # heals run in parallel, their lines in threads
+        self._writing = threading.Lock()
+        self._thread = ThreadPoolExecutor(1, "ledger")
         self._reserve = path.with_name(path.name + ".reserve")
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         self._descriptor = os.open(path, flags, PRIVATE_FILE)
@@ -102,8 +106,19 @@ class Ledger:
         """Undone, and seen to be undone. `how`: for people, where it was not the usual way."""
         self._write({"state": "healed", "id": record_id, **({"how": how} if how else {})})
 
+    async def intend_soon(self, record: Record) -> None:
+        """`intend` in a thread: an fsync may take long, and the event loop must go on. On the disk when it returns;
+        when it is cancelled, the line may be there or not. Lines stand in the order in which they were asked for.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._thread, self.intend, record)
+
+    async def healed_soon(self, record_id: str, *, how: str = "") -> None:
+        """`healed` in the same thread."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, partial(self.healed, record_id, how=how))
+
     def close(self) -> None:
         """Close the file, let go of the lock and of the reserve; a line written later is an OSError. Safe to repeat."""
+        self._thread.shutdown()
         with self._writing:
             if self._descriptor >= 0:
                 self._reserve.unlink(missing_ok=True)

@@ -119,11 +119,13 @@ def pod_path(pod: Json) -> str:
     return f"/api/v1/namespaces/{quote(meta['namespace'], safe='')}/pods/{quote(meta['name'], safe='')}"
 
 
-async def pods_of(cluster: Cluster, run: str, namespaces: Iterable[str]) -> list[Json]:
-    """The pods that carry the run's label, asked for by list: positive evidence, no watch's picture."""
+async def labelled_in(cluster: Cluster, run: str, namespaces: Iterable[str], *, plural: str = "pods") -> list[Json]:
+    """The pods (or another type of core/v1) that carry the run's label, asked for by list: positive evidence, no
+    watch's picture.
+    """
     found: list[Json] = []
     for namespace in sorted(set(namespaces)):
-        path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods"
+        path = f"/api/v1/namespaces/{quote(namespace, safe='')}/{plural}"
         found += (await cluster.list(path, labelSelector=f"{RUN_LABEL}={run}")).items
     return found
 
@@ -137,7 +139,7 @@ async def pods_left(
     where = list(namespaces)
     waiting, poll_s = patience.until(gone_by_ns), _POLL_FIRST_S
     while True:
-        pods = await patience.keep_trying(lambda: pods_of(cluster, run, where))
+        pods = await patience.keep_trying(lambda: labelled_in(cluster, run, where))
         if not pods or not await waiting.pause(poll_s):
             return pods
         poll_s = min(poll_s * 2, _POLL_S)

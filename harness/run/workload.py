@@ -12,7 +12,7 @@ from harness.clock import Clock, SystemClock
 from harness.errors import ClusterError, NotFound, Refused
 from harness.faults.patience import FIRST_PAUSE_S, Patience, Sleep, to_the_end
 from harness.model.experiment import Manifest
-from harness.run.labelling import check_names, labelled, longest_grace_s
+from harness.run.labelling import check_names, has_claims, labelled, longest_grace_s
 from harness.run.ledger import RUN_LABEL, Ledger, Record, RecordKind
 from harness.run.observe import Observer
 from harness.run.ports import Cluster, Json
@@ -20,6 +20,7 @@ from harness.run.removal import (
     CREATE_SETTLES_S,
     GONE_WITHIN_S,
     delete_ours,
+    labelled_in,
     pod_path,
     pods_left,
     remove_object,
@@ -31,6 +32,7 @@ __all__ = ["Wish", "Workload", "delete_ours", "wishes"]
 
 _LOOK_AGAIN_S = 5.0
 _AT_ONCE = 20
+_CLAIMS = "persistentvolumeclaims"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +141,8 @@ class Workload:
             collection = resource.collection(namespace)
             made = _Made(f"{manifest.kind} {manifest.name}", f"{collection}/{quote(manifest.name, safe='')}", namespace)
             await self._refuse_existing(made.path, manifest)
-            await asyncio.to_thread(self._ledger.intend, made.record)
             self._made.append(made)
+            await self._ledger.intend_soon(made.record)
             await self._create(collection, made, manifest)
         return [made.path for made in self._made]
 
@@ -161,7 +163,7 @@ class Workload:
                 raise
             stored = mine
         made.uid = stored["metadata"]["uid"]
-        await asyncio.to_thread(self._ledger.intend, made.record)
+        await self._ledger.intend_soon(made.record)
 
     async def _look_again(self, made: _Made) -> Json | None:
         """The object whose create was not answered, if it is seen within `_LOOK_AGAIN_S`."""
@@ -237,6 +239,7 @@ class Workload:
         places = asyncio.Semaphore(_AT_ONCE)
         lines = list(await asyncio.gather(*(self._remove_one(one, patience, places) for one in made)))
         lines += await self._remove_pods(made, patience)
+        lines += await self._remove_claims(made, patience)
         return [line for line in lines if line]
 
     async def _remove_one(self, made: _Made, patience: Patience, places: asyncio.Semaphore) -> str:
@@ -284,19 +287,43 @@ class Workload:
                 lines.append(f"pod {name}: {await why_left(self._cluster, pod)}")
         return lines
 
+    async def _remove_claims(self, made: list[_Made], patience: Patience) -> list[str]:
+        """Remove the PersistentVolumeClaims of our StatefulSets, which outlive them; a line for each that stays."""
+        namespaces = {manifest.namespace or "default" for manifest in self._manifests if has_claims(manifest)}
+        namespaces &= {one.namespace for one in made}
+        if not namespaces:
+            return []
+        try:
+            claims = await patience.keep_trying(
+                lambda: labelled_in(self._cluster, self._run_id, namespaces, plural=_CLAIMS)
+            )
+        except Exception as error:
+            where = ", ".join(sorted(namespaces))
+            return [f"PersistentVolumeClaims of the workload in {where}: not known whether they are gone: {error}"]
+        found = []
+        for claim in claims:
+            meta = claim["metadata"]
+            path = f"/api/v1/namespaces/{quote(meta['namespace'], safe='')}/{_CLAIMS}/{quote(meta['name'], safe='')}"
+            one = _Made(f"PersistentVolumeClaim {meta['name']}", path, meta["namespace"], 0, meta["uid"])
+            self._made.append(one)
+            await self._intended(one.record)
+            found.append(one)
+        places = asyncio.Semaphore(_AT_ONCE)
+        return list(await asyncio.gather(*(self._remove_one(one, patience, places) for one in found)))
+
     def _gone_within_s(self) -> float:
         return GONE_WITHIN_S + max(0, longest_grace_s(self._manifests) - 30)
 
     async def _told_healed(self, made: _Made, how: str) -> None:
         try:
-            await asyncio.to_thread(self._ledger.healed, made.record.id, how=how)
-        except (OSError, ValueError):
+            await self._ledger.healed_soon(made.record.id, how=how)
+        except (OSError, RuntimeError):
             return  # it was seen gone; the ledger keeps the record open, and recover looks again
 
     async def _intended(self, record: Record) -> None:
         try:
-            await asyncio.to_thread(self._ledger.intend, record)
-        except (OSError, ValueError):
+            await self._ledger.intend_soon(record)
+        except (OSError, RuntimeError):
             return  # the line that is told, and the label on the object, say it too
 
 

@@ -140,3 +140,51 @@ def test_arrival_stamps_lie_between_asking_and_now(lab: Lab, namespace: str) -> 
     asyncio.run(story())
     with closing(Api(lab.kubeconfig)) as api:
         assert api.request("GET", f"{path}/a")["metadata"]["name"] == "a"
+
+
+def test_a_patch_that_changes_nothing_moves_no_version_on(play: Callable[[Story], None]) -> None:
+    """Why a fence must write something new."""
+
+    async def story(cluster: Cluster, path: str) -> None:
+        created = await cluster.create(path, config_map("still", k="v"))
+        same = await cluster.merge_patch(f"{path}/still", {"data": {"k": "v"}})
+        assert same["metadata"]["resourceVersion"] == created["metadata"]["resourceVersion"]
+        annotated = {"metadata": {"annotations": {"taintlab.dev/fence": "1"}}}
+        moved = await cluster.merge_patch(f"{path}/still", annotated)
+        assert moved["metadata"]["resourceVersion"] != created["metadata"]["resourceVersion"]
+        late = {"metadata": {"resourceVersion": created["metadata"]["resourceVersion"]}, "data": {"k": "late"}}
+        with pytest.raises(Conflict):
+            await cluster.merge_patch(f"{path}/still", late)
+
+    play(story)
+
+
+def test_a_finalizer_holds_what_was_deleted(play: Callable[[Story], None]) -> None:
+    async def story(cluster: Cluster, path: str) -> None:
+        body = config_map("held")
+        body["metadata"]["finalizers"] = ["taintlab.dev/test"]
+        created = await cluster.create(path, body)
+        await cluster.delete(f"{path}/held", uid=created["metadata"]["uid"])
+        held = await cluster.get(f"{path}/held")
+        assert held["metadata"]["deletionTimestamp"]
+        assert held["metadata"]["finalizers"] == ["taintlab.dev/test"]
+        await cluster.merge_patch(f"{path}/held", {"metadata": {"finalizers": None}})
+        with pytest.raises(NotFound):
+            await cluster.get(f"{path}/held")
+
+    play(story)
+
+
+def test_a_label_selects_in_a_namespace_and_in_the_cluster(play: Callable[[Story], None]) -> None:
+    async def story(cluster: Cluster, path: str) -> None:
+        one, other = config_map("one"), config_map("other")
+        one["metadata"] |= {"namespace": path.split("/")[-2], "labels": {"taintlab.dev/run": "r-1"}}
+        other["metadata"] |= {"namespace": path.split("/")[-2], "labels": {"taintlab.dev/run": "r-2"}}
+        for body in (one, other):
+            await cluster.create(path, body)
+        for where in (path, "/api/v1/configmaps"):
+            for selector, names in (("taintlab.dev/run=r-1", ["one"]), ("taintlab.dev/run", ["one", "other"])):
+                listed = (await cluster.list(where, labelSelector=selector)).items
+                assert sorted(item["metadata"]["name"] for item in listed) == names
+
+    play(story)

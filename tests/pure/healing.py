@@ -105,6 +105,7 @@ class Rig:
             task = asyncio.current_task()
             assert task is not None
             self.cluster.cancel = task.cancel
+            self.loop = asyncio.get_running_loop()
             await (story or self.faults)()
             return await self.deeds.heal_all(self.time.after_s(within_s))
 

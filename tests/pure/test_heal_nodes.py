@@ -191,6 +191,50 @@ def test_a_ledger_that_cannot_be_written_forbids_the_fault(tmp_path: Path, monke
         assert bool(rig.errors) == (line < 3), line
 
 
+def test_cancelled_while_the_ledger_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At each of its lines, before and after it is on the disk: the node is as before, and the ledger says so."""
+    for line in range(10):
+        for after in (False, True):
+            rig = Rig(tmp_path)
+            write, written = rig.ledger._write, iter(range(100))
+
+            def cancelling(
+                what: Any, *, at: int = line, after: bool = after, rig: Rig = rig, write: Any = write, n: Any = written
+            ) -> None:
+                now = next(n) == at
+                if now and not after:
+                    rig.loop.call_soon_threadsafe(rig.cluster.cancel)
+                write(what)
+                if now and after:
+                    rig.loop.call_soon_threadsafe(rig.cluster.cancel)
+
+            monkeypatch.setattr(rig.ledger, "_write", cancelling)
+            assert rig.run() == []
+            assert differences(rig.cluster.objects[NODE]) == []
+            assert rig.read().outstanding == [], (line, after)
+
+
+def test_a_node_that_was_never_written_to_is_no_leftover(tmp_path: Path) -> None:
+    """The node cannot even be read, for ever: nothing was sent, so there is nothing to say."""
+    for verb in ("GET", "PATCH"):
+        rig = Rig(tmp_path, lambda n, v, path, verb=verb: Trouble.REFUSED if v == verb else None)
+        assert rig.run() == []
+        assert rig.errors
+        assert rig.read().outstanding == []
+
+
+def test_what_was_seen_undone_needs_no_second_look(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+
+    async def story() -> None:
+        await rig.deeds.inject(CordonFault(), "n1")
+        await rig.deeds.heal(CordonFault(), "n1")
+        rig.cluster.plan = lambda n, verb, path: Trouble.REFUSED
+
+    assert rig.run(story=story) == []
+    assert rig.read().outstanding == []
+
+
 def test_a_stripped_annotation_is_healed_from_memory_and_told(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
 
