@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from harness.model.inventory import Budget, Inventory, Phase, PodRecord, PodTemplate
 from harness.plan.scheduling import Engine, Fate, Request, place_all
 
-
 _SHARE = re.compile(r"[0-9]{1,10}%?")
 
 
