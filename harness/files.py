@@ -29,10 +29,11 @@ def read_regular(path: Path, *, cap: int = EVIDENCE_CAP, follow_link: bool = Fal
         descriptor = os.open(path, flags)
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: {_why(error)}") from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):  # before fdopen, which refuses a folder in words of its own
+        os.close(descriptor)
+        raise UsageError(f"{path}: is no regular file")
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise UsageError(f"{path}: is no regular file")
         if status.st_size > cap:
             raise UsageError(f"{path}: {status.st_size} bytes, more than the {cap} that are read")
         try:
