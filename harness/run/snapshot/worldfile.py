@@ -7,8 +7,11 @@ not parse, and is tried again with an earlier cut, so that a right answer never 
 from __future__ import annotations
 
 import gzip
+import os
 import re
+import stat
 import zlib
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -29,6 +32,15 @@ _CHUNK_BYTES = 4 << 20
 _LOOK_BACK_BYTES = 1 << 14
 _HEAD_BYTES = 1 << 20
 _MAX_CUTS = 50
+MAX_ITEM_BYTES = 16 << 20
+"""etcd takes 1.5 MiB; a group of pods of ours holds some hundred."""
+MAX_TOTAL_BYTES = 4 << 30
+_FREE_BYTES, _MAX_RATIO = 64 << 20, 100
+"""What a packed file may unpack to: so many bytes, and so many times its size. Snapshots pack 5 to 40 times."""
+_FREE_WASTE_BYTES, _MAX_WASTE = 64 << 20, 6
+"""Bytes that may be decoded in vain at wrong cuts, and how often that is the bytes read."""
+MAX_OBJECTS = 500_000
+"""Kubernetes is tested with 150,000 pods and 5,000 nodes."""
 _GZIP_MAGIC = b"\x1f\x8b"
 _ITEMS = re.compile(rb'"items"\s*:\s*\[')
 _FIRST_KEY = re.compile(rb'\s*\{\s*("[A-Za-z]+")')
@@ -72,16 +84,40 @@ def read_world(path: Path) -> Inventory:
     else of interest is in it). What a plain List does not hold is marked as missing. UsageError for anything else.
     """
     try:
-        with path.open("rb") as file:
-            return _read(path, _decompressed(file))
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+        with _opened(path) as file:
+            return _read(path, _limited(file, _decompressed(file)))
+    except (OSError, RecursionError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is nested too deep"
+        raise UsageError(f"cannot read {path}: {why}") from error
     except (zlib.error, EOFError) as error:
         raise UsageError(f"{path} is damaged: {error}") from error
     except msgspec.DecodeError as error:
         raise UsageError(f"{path}: {error}: is it a v1 List in JSON, as kubectl get -o json prints it?") from error
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from error
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """A regular file, open; UsageError for a pipe or device, which might never end. OSError as open has it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:  # a NUL byte in the name
+        raise UsageError(f"cannot read {path}: {error}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UsageError(f"cannot read {path}: is no regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+def _limited(file: IO[bytes], chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """`chunks` of `file`; ValueError when a small file unpacks to something huge."""
+    most = min(MAX_TOTAL_BYTES, max(os.fstat(file.fileno()).st_size * _MAX_RATIO, _FREE_BYTES))
+    total = 0
+    for chunk in chunks:
+        total += len(chunk)
+        if total > most:
+            raise ValueError(f"it unpacks to more than {most >> 20:,} MiB, which no snapshot of its size does")
+        yield chunk
 
 
 def _read(path: Path, chunks: Iterator[bytes]) -> Inventory:
@@ -147,7 +183,7 @@ class _ItemDecoder:
         self._builder = builder
         self._own_kind = _KINDS.get(list_kind.removesuffix("List"))
         self._mixed = msgspec.json.Decoder(list[wire.Item])
-        self._seen = 0
+        self._seen = self._held = 0
 
     def take(self, piece: bytes) -> None:
         """Add the items of known kinds, all or none; the others are passed over. msgspec.DecodeError when the piece is
@@ -159,6 +195,9 @@ class _ItemDecoder:
             items = self._one_by_one(piece)
         self._builder.add(items)
         self._seen += len(items)
+        self._held += sum(len(item.own) if type(item) is wire.PodGroup else 1 for item in items)
+        if self._held > MAX_OBJECTS:
+            raise ValueError(f"more than {MAX_OBJECTS:,} objects")
 
     def _one_by_one(self, piece: bytes) -> list[wire.Item]:
         out: list[wire.Item] = []
@@ -193,13 +232,17 @@ class _Pieces:
         self._rest = b"[" + head[match.end() :]
         first = _FIRST_KEY.match(self._rest, 1)
         key = re.escape(first[1]) if first else b'"apiVersion"'
-        self._start = re.compile(rb"\}\s*,\s*(?=\{\s*" + key + rb")")
+        self._start = re.compile(rb"\}\s{0,99},\s{0,99}(?=\{\s{0,99}" + key + rb")")
+        self._wasted = -_FREE_WASTE_BYTES
 
     def feed(self, decoder: _ItemDecoder) -> None:
         """Give every item to `decoder`. msgspec.DecodeError when the text is no JSON."""
         for chunk in self._chunks:
+            self._wasted -= _MAX_WASTE * len(chunk)
             self._rest += chunk
             self._rest = self._fed(decoder)
+            if len(self._rest) > MAX_ITEM_BYTES + _CHUNK_BYTES:
+                raise ValueError(f"an item of more than {MAX_ITEM_BYTES >> 20} MiB")
         tail = msgspec.json.decode(b'{"items":' + self._rest, type=_Tail)
         self.frame = _Frame(tail.kind or self.frame.kind, tail.taintlab or self.frame.taintlab)
         decoder.take(b"[" + b",".join(bytes(item) for item in tail.items) + b"]")
@@ -211,12 +254,15 @@ class _Pieces:
         rest = self._rest
         view = memoryview(rest)
         near = max(0, len(rest) - _LOOK_BACK_BYTES)
-        cuts = list(self._start.finditer(rest, near)) or list(self._start.finditer(rest))
-        for match in cuts[: -_MAX_CUTS - 1 : -1]:
+        last = deque(self._start.finditer(rest, near), _MAX_CUTS) or deque(self._start.finditer(rest), _MAX_CUTS)
+        for match in reversed(last):
             try:
                 decoder.take(b"".join((view[: match.start() + 1], b"]")))
-            except msgspec.DecodeError:
-                continue  # that was no end of an item
+            except msgspec.DecodeError:  # that was no end of an item
+                self._wasted += match.start()
+                if self._wasted > 0:
+                    raise ValueError("its items cannot be told apart: too much in them looks like one") from None
+                continue
             return b"".join((b"[", view[match.end() :]))
         return rest
 
