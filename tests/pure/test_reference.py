@@ -44,7 +44,7 @@ class SlowCluster(FakeCluster):
 
 
 def measure(cluster: FakeCluster, *, controller: bool = False) -> tuple[Measured, ...]:
-    """All samples up to the end of an eviction of its own, and of a little more than a second; counted from its begin."""
+    """All samples of a little more than a second, or until an eviction of its own has ended; counted from its begin."""
 
     async def story() -> tuple[Measured, ...]:
         clock = SystemClock()

@@ -36,7 +36,7 @@ class Rig:
 
     async def until(self, count: int) -> None:
         """Wait until that many changes were told."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.told) < count:
                 self._changed.clear()
                 await self._changed.wait()
