@@ -44,11 +44,10 @@ async def without_admission_taint(cluster: Cluster, clock: Clock, name: str) -> 
     version = node["metadata"]["resourceVersion"]
     lines = cluster.watch("/api/v1/nodes", resource_version=version, fieldSelector=f"metadata.name={name}")
     try:
-        while node["spec"].get("taints"):
+        while node.get("spec", {}).get("taints"):
             left_s = (deadline_ns - clock.now().mono_ns) / 1e9
             line = await asyncio.wait_for(anext(aiter(lines)), max(0.0, left_s))
             node = line.object
-            node.setdefault("spec", {})
     except TimeoutError as error:
         seen = node["spec"].get("taints")
         raise ClusterError(f"node {name} still has {seen} after {_READY_TIMEOUT_S:g} s") from error

@@ -129,7 +129,7 @@ except Exception as error:
     print(type(error).__name__)
 """
     with running(Behaviour(close_share=1.0)) as target:
-        subprocess.run([sys.executable, "-c", program, str(target.port)], check=True, timeout=30)
+        subprocess.run([sys.executable, "-c", program, str(target.port)], check=True, timeout=120)
         assert target.finish().requests > 1
 
 

@@ -114,6 +114,7 @@ class FakeCluster:
 
     async def merge_patch(self, path: str, body: Mapping[str, Any]) -> Json:
         """See the port."""
+        path = path.removesuffix("/status")
         self.before_patch(path)
         there = await self.get(path)
         wanted = (body.get("metadata") or {}).get("resourceVersion")

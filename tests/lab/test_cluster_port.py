@@ -39,7 +39,7 @@ def play(request: pytest.FixtureRequest) -> Callable[[Story], None]:
 
 
 async def _run(story: Story, cluster: Cluster, path: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         await story(cluster, path)
 
 

@@ -120,7 +120,7 @@ def replayed() -> dict[str, Replayed | Exception]:
     return found
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
 def test_row(row: Row, replayed: dict[str, Replayed | Exception]) -> None:
     result = replayed[row.id]
@@ -131,7 +131,7 @@ def test_row(row: Row, replayed: dict[str, Replayed | Exception]) -> None:
     tell_if_busy(found.too_busy)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("rule", RULES)
 def test_no_rule_is_always_late(rule: str, replayed: dict[str, Replayed | Exception]) -> None:
     """A busy machine makes some pods late; a controller that is late by rule makes all of them late."""

@@ -60,13 +60,13 @@ def too_busy(batch: list[Scenario], replayed: list[Replayed | Exception]) -> lis
     ]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_predictor_and_controllers_agree(batch: list[Scenario], replayed: list[Replayed | Exception]) -> None:
     assert disagreements(batch, replayed) == []
     tell_if_busy(too_busy(batch, replayed))
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("mutant", [m for m in MUTANTS if m.how in NOTICED], ids=lambda mutant: mutant.how)
 def test_a_broken_predictor_is_noticed(
     mutant: Mutant, batch: list[Scenario], replayed: list[Replayed | Exception]
@@ -75,7 +75,7 @@ def test_a_broken_predictor_is_noticed(
         assert disagreements(batch, replayed)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("mutant", [m for m in MUTANTS if m.how in NOTICED], ids=lambda mutant: mutant.how)
 def test_a_broken_predictor_is_noticed_with_the_reference_at_the_cap(
     mutant: Mutant, batch: list[Scenario], replayed: list[Replayed | Exception]

@@ -20,7 +20,7 @@ from harness.lab.api import NO_ANSWER, Api, ApiRefused
 from harness.lab.nodes import kubelet_kubeconfig
 from harness.lab.state import Folder
 
-WAIT_S = 30.0
+WAIT_S = 120.0
 NODES = "/api/v1/nodes"
 
 
@@ -72,7 +72,7 @@ def inside(lab: Lab, *argv: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*lab.namespace_prefix, *argv], capture_output=True, text=True, check=False, timeout=WAIT_S)
 
 
-FETCH = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=5).status)"
+FETCH = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=30).status)"
 KNOCK = """
 import socket, sys, time
 end = time.monotonic() + float(sys.argv[3])
@@ -126,7 +126,7 @@ def test_services_have_names_and_addresses_inside(lab: Lab, web: str, host: str)
 
 def test_a_door_leads_to_a_service_from_both_sides(lab: Lab, web: str) -> None:
     url = labs.open_door(lab, f"web.{web}:80")
-    with urllib.request.urlopen(f"{url}/healthz", timeout=5) as answer:  # noqa: S310 - our own door
+    with urllib.request.urlopen(f"{url}/healthz", timeout=30) as answer:  # noqa: S310 - our own door
         assert answer.status == 200
     assert inside(lab, "python3", "-c", FETCH, f"{url}/healthz").stdout == "200\n"
 
@@ -152,7 +152,7 @@ def test_annotated_pods_are_scraped(lab: Lab, web: str) -> None:
     end_s = time.monotonic() + WAIT_S
     found: list[dict[str, Any]] = []
     while not found and time.monotonic() < end_s:  # Prometheus has nothing to watch: it looks for targets every 5 s
-        with urllib.request.urlopen(query, timeout=5) as answer:  # noqa: S310 - our own door
+        with urllib.request.urlopen(query, timeout=30) as answer:  # noqa: S310 - our own door
             found = [each for each in json.load(answer)["data"]["result"] if each["value"][1] == "1"]
         time.sleep(0.2)
     assert [each["metric"]["pod"] for each in found] == ["web"]

@@ -21,7 +21,7 @@ from harness.lab import Condition, Lab, LabSpec, ProcessId, launch, state
 from harness.lab.api import Api
 from harness.lab.processes import started_for
 
-WAIT_S = 20.0
+WAIT_S = 90.0
 
 
 @pytest.fixture

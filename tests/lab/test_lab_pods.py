@@ -116,7 +116,7 @@ def test_exit_codes_are_told(pods: Pods, script: str, ends: str, code: int, reas
 def test_a_container_that_ignores_sigterm_is_killed_after_its_grace(pods: Pods) -> None:
     pods.create("stubborn", shell("trap '' TERM; while :; do sleep 1; done"), terminationGracePeriodSeconds=2)
     pods.until("stubborn", "Running", phase("Running"))
-    pods.kubectl("delete", "pod", "stubborn", "--wait=true", "--timeout=20s")
+    pods.kubectl("delete", "pod", "stubborn", "--wait=true", "--timeout=120s")
     assert pods.get("stubborn") is None
 
 

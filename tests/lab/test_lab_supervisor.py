@@ -22,7 +22,7 @@ from harness.lab.state import write_atomic
 
 SLEEPER = "sleep 60 & sleep 60; wait"
 """A shell with a child: what a runtime with a container looks like from outside."""
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 @dataclass(slots=True)

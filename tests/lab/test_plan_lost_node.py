@@ -14,8 +14,10 @@ import pytest
 from harness import lab as labs
 from harness.lab import Lab
 from harness.lab.api import Api
+from harness.plan.allowance import CAP_S, RATIO
 from tests.lab.cli import taintlab, wait_for
 from tests.lab.experiments import deployment
+from tests.lab.too_busy import tell_if_busy
 
 GRACE_S, PATIENCE_S = 12, 4
 FLAGS = (f"kube-controller-manager=--node-monitor-grace-period={GRACE_S}s",)
@@ -56,7 +58,29 @@ def pods_of(api: Api) -> list[dict[str, Any]]:
     return items
 
 
-@pytest.mark.timeout(180)
+def leaving(
+    api: Api, awaited: set[str], since_s: float, *, until_s: float
+) -> tuple[dict[str, tuple[float, float]], float]:
+    """When each of these pods was last seen staying, and first seen leaving; until all are, or `until_s` after then.
+    And how long the slowest of the lists took.
+    """
+    slowest_s = 0.0
+    staying: dict[str, float] = {}
+    found: dict[str, tuple[float, float]] = {}
+    while not awaited <= set(found) and (asked_s := time.monotonic() - since_s) < until_s:
+        pods = {f"default/{pod['metadata']['name']}": pod["metadata"] for pod in pods_of(api)}
+        now_s = time.monotonic() - since_s
+        slowest_s = max(slowest_s, now_s - asked_s)
+        for name, meta in pods.items():
+            if not meta.get("deletionTimestamp"):
+                staying[name] = asked_s
+            elif name not in found:
+                found[name] = staying.get(name, 0.0), now_s
+        time.sleep(0.02)
+    return found, slowest_s
+
+
+@pytest.mark.timeout(300)
 def test_pods_of_a_lost_node_leave_when_the_plan_says(impatient_lab: Lab, impatient_api: Api, tmp_path: Path) -> None:
     tolerations = {"four": tolerates(PATIENCE_S), "ever": tolerates(None), "default": []}
     for name, tolerated in tolerations.items():
@@ -82,16 +106,14 @@ def test_pods_of_a_lost_node_leave_when_the_plan_says(impatient_lab: Lab, impati
 
     lost_s = time.monotonic()
     labs.node(impatient_lab, "lost", labs.NodeAction.KILL)
-    seen: dict[str, float] = {}
-    until_s = lost_s + max(high for name, (_, high) in due.items() if "/four-" in name) + 2.0
-    while time.monotonic() < until_s:
-        for pod in pods_of(impatient_api):
-            if pod["metadata"].get("deletionTimestamp"):
-                seen.setdefault(f"default/{pod['metadata']['name']}", time.monotonic() - lost_s)
-        time.sleep(0.02)
-
-    assert set(seen) == {name for name in due if "/four-" in name}
-    for name, at_s in seen.items():
+    awaited = {name for name in due if "/four-" in name}
+    seen, slowest_s = leaving(impatient_api, awaited, lost_s, until_s=too_late_s)
+    assert set(seen) == awaited
+    need_s = RATIO * slowest_s
+    for name, (still_there_s, at_s) in seen.items():
         low_s, high_s = due[name]
-        assert low_s - SLACK_S <= at_s <= high_s, f"{name}: {at_s:.2f} s after the loss, planned {low_s} to {high_s}"
-    assert max(seen.values()) < too_late_s
+        said = f"{name}: {still_there_s:.2f} to {at_s:.2f} s after the loss, planned {low_s} to {high_s}"
+        assert at_s >= low_s - SLACK_S, said
+        if still_there_s > high_s + min(CAP_S, need_s):
+            tell_if_busy([f"{said}; a list took {slowest_s:.2f} s"] if need_s > CAP_S else [])
+            pytest.fail(said)

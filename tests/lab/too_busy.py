@@ -5,11 +5,14 @@ It is reported as skipped, and named at the end of the session (conftest.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
 PREFIX = "too busy to tell: "
+_TOLD = "too busy to tell"
+_OURS = ("load-sent", "load-punctual", "load-cpu")
 _notes: list[str] = []
 
 
@@ -18,6 +21,14 @@ def tell_if_busy(reasons: Sequence[str]) -> None:
     if reasons:
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
         pytest.skip(f"{PREFIX}{reasons[0]}{more}")
+
+
+def too_busy_for(result: Mapping[str, Any]) -> list[str]:
+    """Why a run's result (result.json) says that this machine was too busy for it: the harness could not send in time,
+    or nobody can tell who was late. [] when it says nothing of the kind.
+    """
+    gates = [f"{gate['id']}: {gate['measured']}" for gate in result["gates"] if gate["id"] in _OURS and not gate["ok"]]
+    return gates + [check["reason"] for check in result["checks"] if _TOLD in check["reason"]]
 
 
 def note(line: str) -> None:

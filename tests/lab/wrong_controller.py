@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -37,6 +37,8 @@ LOOK_S = 0.1
 """How often the supervisor is asked whether kube-controller-manager was started again; nobody can be told."""
 SUCCESSOR_S = 1.0
 """From the start of a kube-controller-manager to its first countdown (measured: 0.7 to 1.5 s after the restart)."""
+LATE_S = 2.0
+"""Of a controller that is late: more than a replay allows on any machine."""
 _LISTED_S = 20.0
 _DISRUPTED = {
     "type": "DisruptionTarget",
@@ -55,16 +57,24 @@ class Countdown:
 
 
 class WrongController:
-    """Evicts by `defects` (namespace to defect; others keep every rule). Lives on one event loop.
+    """Evicts by `defects` (namespace to defect; others have `otherwise`). Lives on one event loop.
 
     `restarting`: namespaces for which a restart of kube-controller-manager is one of this controller too. It belongs to
     one experiment, and the others on the lab must not feel it.
     """
 
-    def __init__(self, cluster: Cluster, defects: Mapping[str, Defect], *, restarting: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        defects: Mapping[str, Defect],
+        *,
+        restarting: Collection[str] = (),
+        otherwise: Defect = Defect.NONE,
+    ) -> None:
         """Sees nothing until `run`."""
         self._cluster = cluster
         self._defects = defects
+        self._otherwise = otherwise
         self._restarting = frozenset(restarting)
         self._taints: dict[str, list[Json]] = {}
         self._pods: dict[str, Json] = {}
@@ -176,7 +186,8 @@ class WrongController:
     def _evict(self, key: Key, defect: Defect) -> None:
         self._countdowns.pop(key, None)
         ask = self._ask_for_eviction if defect is Defect.BUDGET_RESPECTED else self._delete
-        self._tasks.create_task(ask(*key))
+        late_s = LATE_S if defect is Defect.TWO_SECONDS_LATE else 0.0
+        self._tasks.create_task(_later(late_s, ask, key))
 
     async def _delete(self, namespace: str, name: str) -> None:
         """As upstream: no precondition, no other grace, and five attempts."""
@@ -208,7 +219,12 @@ class WrongController:
                 raise
 
     def _defect_of(self, pod: Json) -> Defect:
-        return self._defects.get(pod["metadata"]["namespace"], Defect.NONE)
+        return self._defects.get(pod["metadata"]["namespace"], self._otherwise)
+
+
+async def _later(late_s: float, ask: Callable[[str, str], Awaitable[None]], key: Key) -> None:
+    await asyncio.sleep(late_s)
+    await ask(*key)
 
 
 def _key(pod: Json) -> Key:
@@ -216,7 +232,13 @@ def _key(pod: Json) -> Key:
 
 
 @contextmanager
-def evicting_on(lab: Lab, defects: Mapping[str, Defect], *, restarting: Collection[str] = ()) -> Iterator[None]:
+def evicting_on(
+    lab: Lab,
+    defects: Mapping[str, Defect],
+    *,
+    restarting: Collection[str] = (),
+    otherwise: Defect = Defect.NONE,
+) -> Iterator[None]:
     """Runs the controller on `lab` beside the caller, in a thread; what ended it before is raised at the end."""
     listed, leave = threading.Event(), threading.Event()
     sockets = Path(record_of(lab).sockets)
@@ -228,7 +250,7 @@ def evicting_on(lab: Lab, defects: Mapping[str, Defect], *, restarting: Collecti
     async def work() -> None:
         cluster = await connect(kubeconfig=lab.kubeconfig, context=None, name=lab.name, clock=SystemClock())
         try:
-            controller = WrongController(cluster, defects, restarting=restarting)
+            controller = WrongController(cluster, defects, restarting=restarting, otherwise=otherwise)
             running = asyncio.create_task(controller.run(starts=starts, on_listed=listed.set))
             leaving = asyncio.create_task(asyncio.to_thread(leave.wait))
             await asyncio.wait((running, leaving), return_when=asyncio.FIRST_COMPLETED)

@@ -26,6 +26,7 @@ class Defect(StrEnum):
     NEWCOMERS_SPARED = "spares newcomers"
     BUDGET_RESPECTED = "asks for evictions"
     NO_SCHEDULE_EVICTS = "evicts for NoSchedule too"
+    TWO_SECONDS_LATE = "is two seconds late"
 
 
 def evicting(taints: Sequence[Json], defect: Defect) -> list[Json]:
