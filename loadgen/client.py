@@ -145,9 +145,9 @@ def _read_answer(sock: Any, answer: _Answer, *, deadline_s: float, late: gevent.
     """Read until the final answer is complete. Raises ConnectionResetError when the connection ends before that,
     `late` once the monotonic clock has reached `deadline_s`, and _TooLong.
 
-    While there is data, `recv` returns at once and never lets gevent's loop run: its timers, this exchange's among them,
-    would wait, and so would all other exchanges. So every read but the first is waited for in the loop, which costs no
-    time when there is data (`gevent.sleep(0)` would not do: up to 50 such turns come before the loop looks at timers).
+    While there is data, `recv` returns at once and never lets gevent's loop run: its timers, this exchange's among
+    them, would wait, and so would all other exchanges. So every read but the first is waited for in the loop: no time
+    lost when there is data (`gevent.sleep(0)` would not do: up to 50 such turns come before the loop looks at timers).
     """
     received = 0
     while not answer.is_final():
