@@ -13,8 +13,9 @@ its Prometheus, and an argv that runs a program inside its network. Everything e
 here. What goes wrong is a LabError (exit code 3), or a UsageError (2) for what cannot be meant.
 
 The parts: topology, flags, pki, programs, nodes, dials, bootstrap (what to run, as pure functions and files) ·
-build, toolchain, packages (the programs) · start, ready (coming up) · supervisor, control (the one process of ours,
-and how it is asked) · operate, view, teardown (afterwards) · plane/ (the Go side: kubelet, runtime, network).
+build, toolchain, packages, manifest, cache (the programs) · hiding, trust (what pods do not see, and what is said
+about it) · start, ready (coming up) · supervisor, control (the one process of ours, and how it is asked) · operate,
+view, teardown (afterwards) · plane/ (the Go side: kubelet, runtime, network).
 
 The names below are imported when they are first used: the supervisor, a module of this package that lives as long as
 its lab, then needs neither YAML nor certificates (15 MB instead of 45, and a tenth of a second less at each start).
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from harness.lab.state import Condition
     from harness.lab.teardown import down, down_named
     from harness.lab.topology import Node, Topology, default_topology, plain_topology, read_topology, read_topology_file
+    from harness.lab.trust import root_notice
     from harness.lab.values import FLAGGABLE, Component, Flag, Lab, LabSpec, NodeAction
     from harness.lab.view import Row, Status, find, get, listing, status
 
@@ -44,6 +46,7 @@ _HOMES = {
     "state": ("Condition",),
     "teardown": ("down", "down_named"),
     "topology": ("Node", "Topology", "default_topology", "plain_topology", "read_topology", "read_topology_file"),
+    "trust": ("root_notice",),
     "values": ("FLAGGABLE", "Component", "Flag", "Lab", "LabSpec", "NodeAction"),
     "view": ("Row", "Status", "find", "get", "listing", "status"),
 }
@@ -80,6 +83,7 @@ __all__ = [
     "read_topology",
     "read_topology_file",
     "restart",
+    "root_notice",
     "status",
     "this_process",
     "up",

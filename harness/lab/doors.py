@@ -6,6 +6,7 @@ accepts on it outside and dials inside. The same port is opened inside as well, 
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,9 @@ from typing import Any
 
 from harness.errors import UsageError
 from harness.lab.control import Program
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+"""Names of Services, namespaces and ports: they become part of a path."""
 
 INSIDE_HOST = "127.0.0.1"
 
@@ -51,7 +55,8 @@ def parse_service(text: str) -> tuple[str, str, str]:
     """(service, namespace, port) of ``SERVICE[.NAMESPACE]:PORT``; the port is a number or a name."""
     left, colon, port = text.rpartition(":")
     service, _, namespace = left.partition(".")
-    if not colon or not service or not port or "." in namespace:
+    names = (service, namespace or "default", port)
+    if not colon or not all(_LABEL.fullmatch(name) for name in names):
         raise UsageError(f"{text!r} is no door: write SERVICE:PORT or SERVICE.NAMESPACE:PORT")
     return service, namespace or "default", port
 

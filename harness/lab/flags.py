@@ -10,8 +10,9 @@ from harness.errors import UsageError
 from harness.lab import addresses
 from harness.lab.values import FLAGGABLE, Component, Flag
 
-ETCD_URL = "http://127.0.0.1:2379"
-_ETCD_PEER = "http://127.0.0.1:2380"
+_ETCD_NAMED = "http://127.0.0.1:2379"
+_ETCD_PEER_NAMED = "http://127.0.0.1:2380"
+"""What the member calls itself; etcd wants a host and a port there. Nobody listens on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,16 @@ class Paths:
     kubeplane: Path
     pki: Path
     etcd_data: Path
+    sockets: Path
     audit_policy: Path
     audit_log: Path
+
+    @property
+    def etcd_url(self) -> str:
+        """A Unix socket, where only the lab's owner gets: on a port, every pod with hostNetwork could read and write
+        the whole cluster past the API server.
+        """
+        return f"unix://{self.sockets}/etcd.sock"
 
 
 def parse_flag(text: str) -> Flag:
@@ -52,11 +61,11 @@ def etcd(paths: Paths, user: Sequence[Flag]) -> tuple[str, ...]:
         f"--data-dir={paths.etcd_data}",
         "--unsafe-no-fsync=true",
         "--log-level=warn",
-        f"--listen-client-urls={ETCD_URL}",
-        f"--advertise-client-urls={ETCD_URL}",
-        f"--listen-peer-urls={_ETCD_PEER}",
-        f"--initial-advertise-peer-urls={_ETCD_PEER}",
-        f"--initial-cluster=default={_ETCD_PEER}",
+        f"--listen-client-urls={paths.etcd_url}",
+        f"--advertise-client-urls={_ETCD_NAMED}",
+        f"--listen-peer-urls=unix://{paths.sockets}/etcd-peer.sock",
+        f"--initial-advertise-peer-urls={_ETCD_PEER_NAMED}",
+        f"--initial-cluster=default={_ETCD_PEER_NAMED}",
     )
     return (str(paths.kubeplane), "etcd", *merged(ours, user, Component.ETCD))
 
@@ -65,7 +74,7 @@ def api_server(paths: Paths, user: Sequence[Flag]) -> tuple[str, ...]:
     """RBAC, Node authorizer, NodeRestriction and (upstream's default) ServiceAccount admission are on."""
     issuer = f"https://kubernetes.default.svc.{addresses.CLUSTER_DOMAIN}"
     ours = (
-        f"--etcd-servers={ETCD_URL}",
+        f"--etcd-servers={paths.etcd_url}",
         "--bind-address=0.0.0.0",
         f"--secure-port={addresses.API_PORT}",
         f"--advertise-address={addresses.API_ADDRESS}",

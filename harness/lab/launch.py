@@ -30,6 +30,7 @@ class Setting:
 
     lab_id: str
     folder: Folder
+    sockets: Path
     kubeplane: Path
     noderuntime: Path
     path: tuple[Path, ...]
@@ -47,6 +48,7 @@ class Setting:
         return Setting(
             lab_id=record.id,
             folder=folder_of(record.name),
+            sockets=Path(record.sockets),
             kubeplane=Path(record.programs["kubeplane"]),
             noderuntime=Path(record.programs["noderuntime"]),
             path=tuple(Path(each) for each in record.programs["path"].split(":") if each),
@@ -73,6 +75,7 @@ class Setting:
             kubeplane=self.kubeplane,
             pki=self.folder.pki,
             etcd_data=self.folder.path / "etcd",
+            sockets=self.sockets,
             audit_policy=self.folder.path / "audit-policy.yaml",
             audit_log=self.folder.audit_log,
         )

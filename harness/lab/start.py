@@ -48,6 +48,7 @@ from harness.lab.packages import Tools
 from harness.lab.processes import ProcessId, boot_id
 from harness.lab.state import Condition, Record
 from harness.lab.topology import Node
+from harness.lab.trust import root_notice
 from harness.lab.values import Lab, LabSpec
 from harness.lab.view import lab_of
 
@@ -66,6 +67,8 @@ def up(spec: LabSpec, *, owner: ProcessId | None, report: Report) -> Lab:
     machine forbids namespaces, a component dies or the deadline passes (the logs then stay in the folder).
     """
     state.folder_of(spec.name)  # refuses a bad name before a long build
+    if notice := root_notice():
+        report(notice)
     maker = namespace.find_maker()
     with ThreadPoolExecutor(max_workers=1) as pool:  # packages are fetched while Go compiles
         fetched = pool.submit(

@@ -28,6 +28,8 @@ def lab_for(experiment: Experiment, *, keep: bool, report: Callable[[str], None]
     name = DEFAULT_LAB if wish == LabWish() else f"run-{experiment.name}"[:40].rstrip("-")
     if labs.find(name) is not None:
         report(f"using lab {name}, which is up")
+        if notice := labs.root_notice():
+            report(notice)
         yield name
         return
     owner = None if keep else labs.this_process()

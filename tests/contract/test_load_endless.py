@@ -122,22 +122,34 @@ def test_an_answer_without_an_end_is_cut_and_not_kept(script: Script, status: in
     assert seen["took_s"] < 10
 
 
+TINY_CHUNKS = b"1\r\na\r\n"
+
+
 @pytest.mark.parametrize(
-    "script",
+    ("script", "timeout_s"),
     [
-        pytest.param(endless(HEAD + b"\r\n", b"x", pause_s=0.005), id="a drip"),
+        pytest.param(endless(HEAD + b"\r\n", b"x", pause_s=0.005), 0.5, id="a drip"),
         pytest.param(
-            endless(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n" * 20, pause_s=0.0005), id="tiny chunks"
+            endless(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", TINY_CHUNKS * 100_000),
+            0.2,
+            id="faster than it is read",
         ),
     ],
 )
-def test_the_timeout_is_kept_while_data_flows(script: Script) -> None:
-    timeout_s = 0.5
+def test_the_timeout_is_kept_while_data_flows(script: Script, timeout_s: float) -> None:
+    """Best of three: a machine that stands still for a moment is late for reasons of its own, a reader that does not
+    look at the clock is late each time (the second case: by seconds, or for ever).
+    """
+    late_s = []
     with serving(script) as port:
-        seen = exchange(port, timeout_s=timeout_s)
-    assert seen["outcome"] == Outcome.TIMEOUT
-    assert timeout_s - 0.01 <= seen["took_s"] < timeout_s + 0.25
-    assert seen["turns"] > 20  # others had their turn all the while
+        for _ in range(3):
+            seen = exchange(port, timeout_s=timeout_s)
+            assert seen["outcome"] == Outcome.TIMEOUT
+            assert seen["turns"] > 5  # others had their turn all the while
+            late_s.append(seen["took_s"] - timeout_s)
+            if late_s[-1] < 0.1:
+                break
+    assert -0.01 < min(late_s) < 0.1
 
 
 def test_a_long_answer_with_an_end_is_a_good_one_up_to_the_limit() -> None:

@@ -95,3 +95,14 @@ def test_a_pods_environment_holds_nothing_of_ours(pods: Pods) -> None:
     pods.until("p", "Succeeded", phase("Succeeded"))
     names = {name for name in pods.kubectl("logs", "p").split() if not name.startswith("KUBERNETES_")}
     assert names <= {"PATH", "HOME", "HOSTNAME", "PWD", "SHLVL", "_", "OLDPWD"}
+
+
+def test_a_pod_in_the_labs_own_network_finds_no_etcd(pods: Pods) -> None:
+    """The components' ports are all that listens there, and each of them asks for a certificate or shows figures."""
+    listening = "awk '$4 == \"0A\" {print $2}' /proc/net/tcp /proc/net/tcp6; echo control"
+    pods.create("p", shell(listening), hostNetwork=True)
+    pods.until("p", "Succeeded", phase("Succeeded"))
+    said = pods.kubectl("logs", "p").split()
+    ports = {int(address.rpartition(":")[2], 16) for address in said if ":" in address}
+    assert 6443 in ports  # the control: this is the network that the API server listens in
+    assert not ports & {2379, 2380}

@@ -15,6 +15,7 @@ PATHS = Paths(
     kubeplane=Path("/bin/kubeplane"),
     pki=Path("/lab/pki"),
     etcd_data=Path("/lab/etcd"),
+    sockets=Path("/lab/sockets"),
     audit_policy=Path("/lab/audit-policy.yaml"),
     audit_log=Path("/lab/audit.log"),
 )
