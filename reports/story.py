@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.files import shown
 from harness.model.verdicts import PodVerdict
 from reports.evictions import VIOLATIONS, tally
 from reports.folder import Fact, RunFolder
@@ -164,7 +165,7 @@ def state_words(result: Result) -> str:
 
 def next_commands(result: Result, folder: Path) -> tuple[tuple[str, str], ...]:
     """(command, what it does), most urgent first."""
-    place = shlex.quote(str(folder))
+    place = shlex.quote(shown(folder))
     heal = () if result.healed else ((f"taintlab recover {place}", "take off what is still on the cluster"),)
     return (
         *heal,

@@ -89,7 +89,7 @@ def _decode_tuple(arguments: tuple[Any, ...], value: Any, at: str) -> tuple[Any,
     return tuple(_decode(part, item, f"{at}[{n}]") for n, (part, item) in enumerate(pairs))
 
 
-def _decode_dataclass(hint: type[Any], value: Any, at: str) -> Any:
+def _decode_dataclass(hint: Any, value: Any, at: str) -> Any:
     given, hints = _need(value, dict, at), _hints(hint)
     fields = dataclasses.fields(hint)
     for field in fields:
@@ -136,5 +136,5 @@ def _named(value: Any) -> str:
 
 
 @lru_cache
-def _hints(cls: type[Any]) -> dict[str, Any]:
+def _hints(cls: Any) -> dict[str, Any]:
     return typing.get_type_hints(cls)
