@@ -6,6 +6,7 @@ Nothing here fails: what could not be looked at is said (`unknown`), and the res
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,7 +15,7 @@ import msgspec
 
 from harness.errors import ClusterError
 from harness.faults.claim import CLAIM_ANNOTATION, Claim, claim_of
-from harness.run.again import Patience
+from harness.faults.patience import Patience
 from harness.run.ledger import RUN_LABEL
 from harness.run.ports import Cluster, Json
 from harness.run.resources import Resource, Resources
@@ -101,10 +102,16 @@ def thing_of(item: Json, *, kind: str, path: str) -> Thing | None:
     )
 
 
+async def look(patience: Patience, ask: Callable[[], Awaitable[A]]) -> A:
+    """What `ask` answers, tried again for `LOOK_S`; then the ClusterError."""
+    deadline_ns = patience.clock.now().mono_ns + int(LOOK_S * 1e9)
+    return await patience.until(min(deadline_ns, patience.deadline_ns)).keep_trying(ask)
+
+
 async def claimed_nodes(cluster: Cluster, patience: Patience) -> tuple[list[ClaimedNode], list[str]]:
     """Every node with our annotation, readable or not; and what could not be looked at."""
     try:
-        listed = await patience.again(lambda: cluster.list(NODES), for_s=LOOK_S)
+        listed = await look(patience, lambda: cluster.list(NODES))
     except ClusterError as error:
         return [], [f"nodes: {error}"]
     found = []
@@ -151,7 +158,7 @@ async def labelled_objects(cluster: Cluster, patience: Patience) -> Labelled:
     resources = Resources(cluster)
     candidates, unknown = await _types(resources, patience)
 
-    async def look(versions: Sequence[Resource]) -> list[Thing] | str:
+    async def look_at(versions: Sequence[Resource]) -> list[Thing] | str:
         why = ""
         for resource in versions:
             try:
@@ -161,7 +168,7 @@ async def labelled_objects(cluster: Cluster, patience: Patience) -> Labelled:
         return why
 
     things: dict[str, Thing] = {}
-    for answer in await each(candidates, look):
+    for answer in await each(candidates, look_at):
         if isinstance(answer, str):
             unknown.append(answer)
         else:
@@ -174,14 +181,14 @@ async def _types(resources: Resources, patience: Patience) -> tuple[list[list[Re
     """Every type that can be listed and deleted, as its served versions, the preferred one first."""
     unknown: list[str] = []
     try:
-        groups = await patience.again(resources.versions, for_s=LOOK_S)
+        groups = await look(patience, resources.versions)
     except ClusterError as error:
         unknown.append(f"the API groups: {error}")
         groups = [["v1"]]
 
     async def discover(version: str) -> tuple[Resource, ...] | str:
         try:
-            return await patience.again(lambda: resources.of_version(version), for_s=LOOK_S)
+            return await look(patience, lambda: resources.of_version(version))
         except ClusterError as error:
             return f"the types of {version}: {error}"
 
@@ -198,7 +205,7 @@ async def _types(resources: Resources, patience: Patience) -> tuple[list[list[Re
 
 async def _labelled_of(cluster: Cluster, resource: Resource, patience: Patience) -> list[Thing]:
     collection = resource.collection()
-    listing = await patience.again(lambda: cluster.list(collection, labelSelector=RUN_LABEL), for_s=LOOK_S)
+    listing = await look(patience, lambda: cluster.list(collection, labelSelector=RUN_LABEL))
     found = []
     for item in listing.items:
         meta = item["metadata"]
@@ -209,9 +216,11 @@ async def _labelled_of(cluster: Cluster, resource: Resource, patience: Patience)
     return found
 
 
-async def each(items: Iterable[A], do: Callable[[A], Awaitable[B]]) -> list[B]:
-    """`do` for every item, a few at a time; the answers in the order of the items."""
-    room = asyncio.Semaphore(_AT_ONCE)
+async def each(
+    items: Iterable[A], do: Callable[[A], Awaitable[B]], *, at_once: int | None = _AT_ONCE
+) -> list[B]:
+    """`do` for every item, `at_once` of them together (None: all); the answers in the order of the items."""
+    room = asyncio.Semaphore(at_once) if at_once else contextlib.nullcontext()
 
     async def one(item: A) -> B:
         async with room:
