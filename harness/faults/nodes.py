@@ -1,14 +1,30 @@
-"""Guarded writes to nodes: read, compute, patch with resourceVersion; a conflict means read again."""
+"""Guarded writes to nodes, and their undoing: read, compute, patch with resourceVersion, look again.
+
+A write whose answer was lost may land later. It was guarded by the resourceVersion that was read before it: as soon as
+the node has another one, it is refused. So a heal first moves the version on by a write of its own (`fence`), and what
+it reads after that stays true.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
-from harness.errors import Conflict, Indeterminate
-from harness.faults.claim import Change, claim_of, release
+from harness.errors import ClusterError, Conflict, NotFound, Refused
+from harness.faults.claim import (
+    CLAIM_ANNOTATION,
+    Change,
+    Claim,
+    fence,
+    ours_on,
+    own_claim,
+    parse_claim,
+    release,
+)
+from harness.faults.patience import Patience, Sleep
 from harness.run.ports import Cluster, Json
 
 _ATTEMPTS = 20
@@ -17,66 +33,180 @@ _PAUSE_S = 0.02
 
 def node_path(name: str) -> str:
     """The API path of a node."""
-    return f"/api/v1/nodes/{name}"
+    return f"/api/v1/nodes/{quote(name, safe='')}"
+
+
+@dataclass(slots=True)
+class Held:
+    """What this process knows of what it changed on one node.
+
+    `uid`: of the node first claimed. `claim`: what may be on it. `acknowledged`: a claim of ours was seen to be
+    written. `unsettled`: a change whose answer was lost may still land. `undo_sent`: so may an undo. `lock`: one write
+    at a time.
+    """
+
+    name: str
+    uid: str = ""
+    claim: Claim | None = None
+    acknowledged: bool = False
+    unsettled: bool = False
+    undo_sent: bool = False
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+Intend = Callable[[str, Claim], Awaitable[None]]
+"""Writes a node's uid and the claim that it is about to carry into the ledger."""
 
 
 async def change_node(
-    cluster: Cluster, name: str, compute: Callable[[Json], dict[str, Any] | None]
-) -> tuple[Json | None, Json]:
-    """Patch a node with what `compute(node)` says; None means nothing to do. Returns (node before, node after).
+    cluster: Cluster, held: Held, compute: Callable[[Json], dict[str, Any]], *, intend: Intend, sleep: Sleep
+) -> Json:
+    """Patch a node with what `compute(node)` says (it carries the new claim); the node afterwards.
 
-    A 409 is answered by reading the node again (heartbeats and other actors write it all the time), at most
-    `_ATTEMPTS` times; then
-    Conflict is raised. Refused and Indeterminate go to the caller.
+    The new claim is in the ledger before it is sent. A 409 is answered by reading the node again (heartbeats and other
+    actors write it all the time), at most `_ATTEMPTS` times; then Conflict is raised. Refused and Indeterminate go to
+    the caller; Refused also when the node is another one than the one first claimed.
     """
-    for attempt in range(_ATTEMPTS):
-        node = await cluster.get(node_path(name))
+    for attempt in range(1, _ATTEMPTS + 1):
+        node = await cluster.get(node_path(held.name))
+        uid = str(node["metadata"]["uid"])
+        if held.uid and held.uid != uid:
+            raise Refused(f"node {held.name} is another one now (deleted and created anew): not touched")
         patch = compute(node)
-        if patch is None:
-            return None, node
+        claim = parse_claim(patch["metadata"]["annotations"][CLAIM_ANNOTATION], node=held.name)
+        if held.claim is not None:
+            claim = claim.joined(held.claim)
+        await intend(uid, claim)
+        held.uid = uid
         try:
-            return node, await cluster.merge_patch(node_path(name), patch)
+            return await _send(cluster, held, node, patch, claim)
         except Conflict:
-            if attempt == _ATTEMPTS - 1:
+            if attempt == _ATTEMPTS:
                 raise
-            await asyncio.sleep(_PAUSE_S)
+            await sleep(_PAUSE_S)
     raise AssertionError("unreachable: the loop returns or raises")
+
+
+async def _send(cluster: Cluster, held: Held, node: Json, patch: dict[str, Any], claim: Claim) -> Json:
+    """One PATCH. Whatever ends it without an answer, a cancellation too, leaves `held` unsettled."""
+    before = held.claim, held.unsettled
+    held.claim, held.unsettled = claim, True
+    try:
+        after = await cluster.merge_patch(node_path(held.name), patch)
+    except Refused:
+        held.claim, held.unsettled = before
+        raise
+    held.acknowledged = True
+    # An earlier write that is still under way is refused from now on, unless this one changed nothing.
+    held.unsettled = before[1] and after["metadata"]["resourceVersion"] == node["metadata"]["resourceVersion"]
+    return after
+
+
+class StillThere(ClusterError):
+    """Seen on the node after it should have been taken off. `left`: what, for people."""
+
+    def __init__(self, name: str, left: tuple[str, ...]) -> None:
+        """`left` is not empty."""
+        super().__init__(f"node {name} still has {', '.join(left)} after it was taken off")
+        self.left = left
 
 
 @dataclass(frozen=True, slots=True)
 class Healed:
-    """`left_alone`: what somebody else changed since, and so was not undone. `resource_version`: of the node
-    afterwards.
+    """A node on which nothing of ours was seen after the heal.
+
+    `left_alone`: what somebody else changed since, and so was not undone. `missing`: what should have been taken off
+    and was not there any more. `claim_missing`: nor was our annotation. `gone`: the node is not there any more, or
+    another one has its name. `resource_version`: of the node afterwards.
     """
 
-    left_alone: tuple[str, ...]
-    resource_version: str
-
-
-async def heal_node(cluster: Cluster, name: str, *, run: str | None = None, what: Change | None = None) -> Healed:
-    """Undo what a claim on the node says (of run `run`, or of any): all of it, or one change.
-
-    Safe to repeat. An answer that got lost is settled by reading the node again, for about 20 s; then Indeterminate
-    is raised.
-    """
     left_alone: tuple[str, ...] = ()
+    resource_version: str = ""
+    missing: tuple[str, ...] = ()
+    claim_missing: bool = False
+    gone: str = ""
 
-    def undo(node: Json) -> dict[str, Any] | None:
-        nonlocal left_alone
-        claim = claim_of(node)
-        if claim is None or (run is not None and claim.run != run):
-            return None
-        plan = release(node, what)
-        left_alone = plan.left_alone
-        return plan.patch
 
-    for attempt in range(_ATTEMPTS):
+async def heal_node(
+    cluster: Cluster,
+    name: str,
+    claim: Claim | None,
+    *,
+    run: str,
+    patience: Patience,
+    uid: str = "",
+    what: Change | None = None,
+    fence_first: bool = False,
+) -> Healed:
+    """Undo all that run `run` did to the node, or one change, and look whether it is undone. Safe to repeat.
+
+    What was done is read from the node's own claim if it is that run's, and from `claim`, the copy that the process or
+    the ledger holds (None: there is none). `uid`: of the node that was changed, "" when not known; a node that is gone,
+    or another one, is healed by that. `fence_first`: a write to that node may still be under way (its answer was lost,
+    or its process died).
+
+    StillThere when something is left. Other errors as `Patience.keep_trying` has them: the last one when time is up.
+    """
+    heal = _Heal(cluster, name, claim, run, uid, what, fence_first)
+    healed, left = await patience.keep_trying(heal.once)
+    if left:
+        raise StillThere(name, left)
+    return healed
+
+
+@dataclass(slots=True)
+class _Heal:
+    cluster: Cluster
+    name: str
+    copy: Claim | None
+    run: str
+    uid: str
+    what: Change | None
+    fence_first: bool
+    sent: bool = False  # an undo whose answer was lost: what is missing from then on may be our own work
+    found: Healed | None = None
+
+    async def once(self) -> tuple[Healed, tuple[str, ...]]:
+        """One try, and what was left after it."""
         try:
-            _, after = await change_node(cluster, name, undo)
-        except Indeterminate:
-            if attempt == _ATTEMPTS - 1:
-                raise
-            await asyncio.sleep(_PAUSE_S * 2 ** min(attempt, 6))
-        else:
-            return Healed(left_alone, after["metadata"]["resourceVersion"])
-    raise AssertionError("unreachable: the loop returns or raises")
+            return await self._once()
+        except NotFound:
+            return Healed(gone="gone with its node"), ()
+
+    async def _once(self) -> tuple[Healed, tuple[str, ...]]:
+        node = await self.cluster.get(node_path(self.name))
+        if self._is_another(node):
+            return self._gone(), ()
+        if self.fence_first:
+            node = await self.cluster.merge_patch(node_path(self.name), fence(node, self.run))
+            self.fence_first = False
+        own = own_claim(node, self.run)
+        claim = own or self.copy or Claim(self.run, "")
+        if self.copy is not None:
+            claim = claim.joined(self.copy)
+        plan = release(node, claim, self.what)
+        if not self.sent:
+            self.found = Healed(plan.left_alone, missing=plan.missing, claim_missing=own is None)
+        if plan.patch is not None:
+            await self._undo(plan.patch)
+            node = await self.cluster.get(node_path(self.name))
+            if self._is_another(node):
+                return self._gone(), ()
+        found = self.found or Healed()
+        version = node["metadata"]["resourceVersion"]
+        healed = Healed(found.left_alone, version, found.missing, found.claim_missing)
+        return healed, ours_on(node, claim, self.what)
+
+    async def _undo(self, patch: dict[str, Any]) -> None:
+        sent_before, self.sent = self.sent, True
+        try:
+            await self.cluster.merge_patch(node_path(self.name), patch)
+        except Refused:
+            self.sent = sent_before
+            raise
+
+    def _is_another(self, node: Json) -> bool:
+        return bool(self.uid) and node["metadata"]["uid"] != self.uid
+
+    def _gone(self) -> Healed:
+        return Healed(gone="gone with its node: another one has its name now")

@@ -1,0 +1,79 @@
+"""Trying again, until a deadline or until told to give up. Time is passed in, so that tests run in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from harness.clock import Clock
+from harness.errors import ClusterError, Conflict, Refused, TryLater
+
+Sleep = Callable[[float], Awaitable[None]]
+"""Waits that many seconds: `asyncio.sleep`, or a test's."""
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+
+_T = TypeVar("_T")
+
+
+def may_pass(error: ClusterError) -> bool:
+    """Whether the same request may succeed later: throttled, a conflict, no answer, or one that is none of the API's.
+    A plain refusal (403, 404, 422) stays one.
+    """
+    return isinstance(error, Conflict | TryLater) or not isinstance(error, Refused)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to keep trying. `deadline_ns`: monotonic, of `clock`. `give_up`: set by somebody who wants an end."""
+
+    clock: Clock
+    sleep: Sleep
+    deadline_ns: int
+    give_up: asyncio.Event | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing is to be waited for any more."""
+        given_up = self.give_up is not None and self.give_up.is_set()
+        return given_up or self.clock.now().mono_ns >= self.deadline_ns
+
+    def until(self, deadline_ns: int) -> Patience:
+        """The same, with another deadline."""
+        return Patience(self.clock, self.sleep, deadline_ns, self.give_up)
+
+    async def pause(self, seconds: float) -> bool:
+        """Wait, at most until the deadline. False: there is no more time, or somebody gave up."""
+        if self.is_over:
+            return False
+        left_s = (self.deadline_ns - self.clock.now().mono_ns) / 1e9
+        await self._sleep(min(seconds, left_s))
+        return self.give_up is None or not self.give_up.is_set()
+
+    async def keep_trying(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
+        """`attempt()` until it returns: at least once, then with pauses of 0.1 s doubling to 5 s (longer if the server
+        asks). When there is no more time the last error is raised; one that cannot pass is raised at once.
+        """
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                return await attempt()
+            except ClusterError as error:
+                asked_s = (error.retry_after_s or 0.0) if isinstance(error, TryLater) else 0.0
+                if not may_pass(error) or not await self.pause(max(pause_s, asked_s)):
+                    raise
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    async def _sleep(self, seconds: float) -> None:
+        if self.give_up is None:
+            await self.sleep(seconds)
+            return
+        tasks = {asyncio.ensure_future(self.sleep(seconds)), asyncio.ensure_future(self.give_up.wait())}
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
