@@ -37,9 +37,7 @@ class Removed:
     why: str = ""
 
 
-async def remove(
-    cluster: Cluster, path: str, *, run: str, uid: str, patience: Patience, settle_ns: int = 0
-) -> Removed:
+async def remove(cluster: Cluster, path: str, *, run: str, uid: str, patience: Patience, settle_ns: int = 0) -> Removed:
     """Delete the object at `path` of run `run` and wait until it is gone, at most `GONE_S`. ClusterError when the
     cluster does not answer, or refuses.
 

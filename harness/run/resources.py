@@ -83,8 +83,8 @@ class Resources:
         self._known: dict[str, tuple[Resource, ...]] = {}
 
     async def versions(self) -> list[list[str]]:
-        """The versions that each API group serves, the preferred one first; ``v1`` of the core group leads. ClusterError
-        when the groups cannot be listed.
+        """The versions that each API group serves, the preferred one first; ``v1`` of the core group leads.
+        ClusterError when the groups cannot be listed.
         """
         path = "/apis"
         groups = _converted(await self._cluster.get(path), _Groups, path).groups

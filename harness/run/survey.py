@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from harness.errors import ClusterError
-from harness.faults.claim import CLAIM_ANNOTATION, Claim, claim_of
+from harness.faults.claim import Claim, claim_of
 from harness.faults.patience import Patience
 from harness.run.ledger import RUN_LABEL
 from harness.run.ports import Cluster, Json
@@ -22,7 +22,7 @@ from harness.run.resources import Resource, Resources
 
 NODES = "/api/v1/nodes"
 LOOK_S = 10.0
-"""How long one read is tried again: a throttled or restarting API server answers within that, a broken webhook never."""
+"""How long one read is tried again: a throttled API server answers within that, a broken webhook never."""
 _AT_ONCE = 8
 
 A = TypeVar("A")
@@ -126,11 +126,6 @@ async def claimed_nodes(cluster: Cluster, patience: Patience) -> tuple[list[Clai
     return found, []
 
 
-def has_claim(node: Json) -> bool:
-    """Whether our annotation is on a node object, readable or not."""
-    return CLAIM_ANNOTATION in (node["metadata"].get("annotations") or {})
-
-
 @dataclass(frozen=True, slots=True)
 class Labelled:
     """Every object with our label that could be seen, and what could not be looked at."""
@@ -216,9 +211,7 @@ async def _labelled_of(cluster: Cluster, resource: Resource, patience: Patience)
     return found
 
 
-async def each(
-    items: Iterable[A], do: Callable[[A], Awaitable[B]], *, at_once: int | None = _AT_ONCE
-) -> list[B]:
+async def each(items: Iterable[A], do: Callable[[A], Awaitable[B]], *, at_once: int | None = _AT_ONCE) -> list[B]:
     """`do` for every item, `at_once` of them together (None: all); the answers in the order of the items."""
     room = asyncio.Semaphore(at_once) if at_once else contextlib.nullcontext()
 

@@ -42,7 +42,7 @@ def of_folder(where: Where, reach: Mapping[str, Any]) -> Where:
         raise UsageError("the folder does not say where the run was: name it with --lab NAME or --context NAME")
     if kubeconfig and not _is_in_force(kubeconfig, where.kubeconfig):
         raise UsageError(
-            f"the folder names the kubeconfig {kubeconfig!r}, which is not the one in force "
+            f"the folder names the kubeconfig {kubeconfig!r}, which is not in force "
             f"({', '.join(map(str, in_force(where.kubeconfig)))}); a file that a folder names is never opened: if it is "
             f"yours, add --context {context} --kubeconfig FILE"
         )
@@ -78,6 +78,18 @@ def _same(one: Path, other: Path) -> bool:
         return one.absolute() == other.absolute() or one.samefile(other)
     except (OSError, ValueError):
         return False
+
+
+def is_where(reach: Mapping[str, Any], where: Where) -> bool:
+    """Whether `where` is the very lab or context that a folder says."""
+    lab, context, kubeconfig = (_text(reach.get(key)) for key in ("lab", "context", "kubeconfig"))
+    if where.lab is not None:
+        return where.lab == lab
+    if not context or where.context != context:
+        return False
+    ours = in_force(where.kubeconfig)
+    theirs = [Path(kubeconfig)] if kubeconfig else in_force(None)
+    return any(_same(one.expanduser(), other.expanduser()) for one in ours for other in theirs)
 
 
 def lab_is_gone(where: Where) -> bool:

@@ -1,0 +1,272 @@
+"""Recovering one run by its ledger: exactly what the ledger names, undone as the ledger says, with the rights that the
+run had. No type is listed but nodes and pods, and no other file of the folder is needed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.errors import ClusterError, NotFound, UsageError
+from harness.faults.claim import Claim, claim_of, own_claim, parse_claim
+from harness.faults.nodes import node_path
+from harness.run.ledger import Ledger, LedgerRead, Record, RecordKind, is_held
+from harness.run.ports import Json
+from harness.run.removal import is_object_path, remove
+from harness.run.survey import Thing, claimed_nodes, each, look
+from harness.wiring.recovering import Book, Recovered, Site, alive_error, tell_pods, tell_removed, undo_node
+
+SETTLE_S = 10.0
+"""How long after the ledger's last line an object may still come whose create was under way when the run died."""
+_NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A run's ledger as it was read. `run`: the run's id, "" when no file says it. `written_ns`: wall time of the
+    ledger's last line. `same_cluster`: the command line means the very cluster that the ledger says.
+    """
+
+    ledger: Path
+    read: LedgerRead
+    run: str
+    written_ns: int
+    same_cluster: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """A node of the ledger. `claim`: its undo as the ledger has it (None: it has none). `now`: the node, None when
+    there is none or `unseen` says why it could not be looked at. `problem`: why its record cannot be read.
+    """
+
+    record: Record
+    healed: bool
+    claim: Claim | None = None
+    now: Json | None = None
+    unseen: str = ""
+    problem: str = ""
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the node that was changed is there."""
+        return self.now is not None and self.record.uid in ("", self.now["metadata"].get("uid"))
+
+    def holds(self, run: str) -> bool:
+        """Whether the node carries a claim of the run."""
+        return self.now is not None and bool(run) and own_claim(self.now, run) is not None
+
+
+async def recover_ledger(site: Site, folder: Folder) -> Recovered:
+    """Undo what the ledger says; each line is marked healed when that very thing was seen gone.
+
+    UsageError when the run is still alive, or when nobody says which run it was.
+    """
+    nodes = await _look(site, folder.read.records)
+    run = folder.run or _run_of(nodes)
+    if not run:
+        raise UsageError(f"{folder.ledger}: neither it nor the nodes it names say which run it was")
+    _refuse_living(site, folder, nodes, run)
+    objects = [(record, healed) for record, healed in folder.read.records if record.kind is RecordKind.OBJECT]
+    book = Book(remaining=list(folder.read.problems))
+    due = [node for node in nodes if not node.healed or node.holds(run)]
+    _announce(site, run, due, [record for record, healed in objects if not healed])
+    same = folder.same_cluster or any(node.holds(run) or (node.record.uid and node.is_same) for node in nodes)
+    marks = _Marks(folder.ledger, book)
+    try:
+        await each(due, lambda node: _undo(site, book, marks, node, run=run, same=same))
+        await _remove_all(site, book, marks, folder, list(reversed(objects)), run=run, same=same)
+    finally:
+        marks.close()
+    if objects:
+        await tell_pods(site, book, [run])
+    await _name_others(site, book, nodes, run)
+    return book.closed()
+
+
+async def _look(site: Site, records: Iterable[tuple[Record, bool]]) -> list[_Node]:
+    """The ledger's nodes as they are, latest first."""
+
+    async def one(item: tuple[Record, bool]) -> _Node:
+        record, healed = item
+        node = _Node(record, healed)
+        if not _NODE_NAME.fullmatch(record.subject):
+            return replace(node, problem=f"{record.subject!r} cannot name a node")
+        try:
+            claim = parse_claim(record.undo, node=record.subject) if record.undo else None
+        except ClusterError as error:
+            return replace(node, problem=f"its undo in the ledger cannot be read: {error}")
+        try:
+            now = await look(site.patience, lambda: site.cluster.get(node_path(record.subject)))
+        except NotFound:
+            return replace(node, claim=claim)
+        except ClusterError as error:
+            return replace(node, claim=claim, unseen=str(error))
+        return replace(node, claim=claim, now=now)
+
+    found = [item for item in records if item[0].kind is RecordKind.NODE]
+    return await each(reversed(found), one)
+
+
+def _run_of(nodes: Iterable[_Node]) -> str:
+    """The run that the claims name: those of the ledger, else those on its nodes; "" when they do not agree."""
+    nodes = list(nodes)
+    for claims in ([node.claim for node in nodes], [_claim_on(node) for node in nodes]):
+        runs = {claim.run for claim in claims if claim is not None}
+        if runs:
+            return runs.pop() if len(runs) == 1 else ""
+    return ""
+
+
+def _claim_on(node: _Node) -> Claim | None:
+    try:
+        return None if node.now is None else claim_of(node.now)
+    except ClusterError:
+        return None
+
+
+def _refuse_living(site: Site, folder: Folder, nodes: Iterable[_Node], run: str) -> None:
+    if site.force:
+        return
+    if is_held(folder.ledger):
+        raise alive_error(run, "it holds its ledger")
+    for node in nodes:
+        claim = own_claim(node.now, run) if node.now is not None else None
+        sign = site.sign_of_life(claim) if claim is not None else ""
+        if sign:
+            raise alive_error(run, f"{sign} (node {node.record.subject})")
+
+
+def _announce(site: Site, run: str, nodes: list[_Node], objects: list[Record]) -> None:
+    site.say(f"run {run} on {site.cluster.name}: {len(nodes)} nodes and {len(objects)} objects are not undone yet")
+    for node in nodes:
+        words = node.claim.words() if node.claim is not None else node.record.what
+        site.say(f"will undo on node {node.record.subject}: {words}")
+    for record in reversed(objects):
+        site.say(f"will delete {record.subject}")
+
+
+class _Marks:
+    """Writes ``healed`` lines, each on the disk before the next thing is done. What cannot be written is only told:
+    the cluster is what counts.
+    """
+
+    def __init__(self, path: Path, book: Book) -> None:
+        """Opened for appending; a ledger that cannot be written is a note."""
+        self._book = book
+        self._ledger: Ledger | None = None
+        try:
+            self._ledger = Ledger(path)
+        except (OSError, UsageError) as error:
+            book.notes.append(f"the ledger cannot be brought up to date: {error}")
+
+    def healed(self, record: Record, how: str) -> None:
+        """The record's thing was seen undone."""
+        if self._ledger is None:
+            return
+        try:
+            self._ledger.healed(record.id, how=how)
+        except OSError as error:
+            self._book.notes.append(f"the ledger cannot be brought up to date: {error}")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._ledger is not None:
+            self._ledger.close()
+
+
+def _elsewhere(site: Site) -> str:
+    return (
+        f"not known: it is not on {site.cluster.name}, and nothing there shows that the run was on this "
+        "cluster; name the right one with --lab or --context"
+    )
+
+
+async def _undo(site: Site, book: Book, marks: _Marks, node: _Node, *, run: str, same: bool) -> None:
+    name, claim = node.record.subject, node.claim
+    if not node.problem and claim is not None and claim.run != run:
+        node = replace(node, problem=f"its undo in the ledger is of another run ({claim.run})")
+    if node.problem:
+        book.remaining.append(f"node {name}: {node.problem}")
+        return
+    if not same and not node.is_same:
+        why = f"not known: {node.unseen}" if node.unseen else _elsewhere(site)
+        book.remaining.append(f"node {name}: {node.record.what}: {why}")
+        return
+    if claim is None and node.now is not None:
+        claim = own_claim(node.now, run)
+    if claim is None and (node.unseen or (node.now is not None and _shows(node.now, node.record.what))):
+        why = f"not known: {node.unseen}" if node.unseen else "the ledger holds no undo and the node no claim"
+        book.remaining.append(f"node {name}: {node.record.what}: {why}")
+        return
+    claim = claim or Claim(run, "")
+    how = await undo_node(site, book, name, claim, run=run, uid=node.record.uid, copy_only=True)
+    if how is not None:
+        marks.healed(node.record, how)
+
+
+def _shows(node: Json, what: str) -> bool:
+    """Whether a node looks as a record without an undo (taintlab 0.1.0) describes its change."""
+    taints = [f"{t.get('key')}{'=' + t['value'] if t.get('value') else ''}:{t.get('effect')}" for t in _taints(node)]
+    return what in taints or (what == "cordon" and bool(node.get("spec", {}).get("unschedulable")))
+
+
+def _taints(node: Json) -> list[Json]:
+    return [taint for taint in node.get("spec", {}).get("taints") or () if isinstance(taint, dict)]
+
+
+async def _remove_all(
+    site: Site,
+    book: Book,
+    marks: _Marks,
+    folder: Folder,
+    objects: list[tuple[Record, bool]],
+    *,
+    run: str,
+    same: bool,
+) -> None:
+    """Every object of the ledger, latest first; those said to be gone are looked at again."""
+    settle_ns = _settle_ns(site, folder)
+
+    async def one(item: tuple[Record, bool]) -> None:
+        record, healed = item
+        path = record.subject
+        if not is_object_path(path):
+            book.remaining.append(f"{path!r} is no path of an object")
+            return
+        thing = Thing("object", path, run, path, record.uid)
+        due_ns = settle_ns if not record.uid and not healed else 0
+        try:
+            answer = await remove(site.cluster, path, run=run, uid=record.uid, patience=site.tries(), settle_ns=due_ns)
+        except ClusterError as error:
+            tell_removed(book, [(thing, error)])
+            return
+        if answer.gone and not answer.deleted and not same and not healed:
+            book.remaining.append(f"object {path}: {_elsewhere(site)}")
+        elif not healed or answer.deleted or not answer.gone:
+            tell_removed(book, [(thing, answer)])
+            if answer.gone:
+                marks.healed(record, answer.why)
+
+    await each(objects, one, at_once=None)
+
+
+def _settle_ns(site: Site, folder: Folder) -> int:
+    now = site.patience.clock.now()
+    left_s = min(SETTLE_S, SETTLE_S - (now.wall_ns - folder.written_ns) / 1e9)
+    return now.mono_ns + int(max(0.0, left_s) * 1e9)
+
+
+async def _name_others(site: Site, book: Book, nodes: list[_Node], run: str) -> None:
+    """Nodes that carry a claim of this run and that the ledger does not name: never touched, but said."""
+    claimed, unknown = await claimed_nodes(site.cluster, site.patience)
+    book.notes += [f"other nodes could not be looked at: {text}" for text in unknown]
+    named = {node.record.subject for node in nodes}
+    for node in claimed:
+        if node.claim is not None and node.claim.run == run and node.name not in named:
+            book.remaining.append(
+                f"node {node.name}: carries a claim of run {run} ({node.claim.words()}) but is not in this ledger: not "
+                f"touched; if it is to be believed, --run {run} undoes it"
+            )
