@@ -42,8 +42,8 @@ def of_folder(where: Where, reach: Mapping[str, Any]) -> Where:
         raise UsageError("the folder does not say where the run was: name it with --lab NAME or --context NAME")
     if kubeconfig and not _is_in_force(kubeconfig, where.kubeconfig):
         raise UsageError(
-            f"the folder names the kubeconfig {kubeconfig!r}, which is not in force "
-            f"({', '.join(map(str, in_force(where.kubeconfig)))}); a file that a folder names is never opened: if it is "
+            f"the folder names the kubeconfig {kubeconfig!r}; in force is "
+            f"{', '.join(map(str, in_force(where.kubeconfig)))}; a file that a folder names is never opened: if it is "
             f"yours, add --context {context} --kubeconfig FILE"
         )
     if not is_kind(context) and context not in where.allow:
