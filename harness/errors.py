@@ -133,7 +133,15 @@ class TryLater(Refused):
 
 
 class Indeterminate(ClusterError):
-    """No answer: the write may or may not have happened. Read before deciding anything."""
+    """No answer: the write may or may not have happened. Read before deciding anything.
+
+    `retry_after_s`: what a 5xx asked for (Retry-After), None when it did not say.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, reason: str = "", retry_after_s: float | None = None) -> None:
+        """As ClusterError."""
+        super().__init__(message, status=status, reason=reason)
+        self.retry_after_s = retry_after_s
 
 
 class LoadFailed(TaintlabError):

@@ -7,47 +7,92 @@ second), and stamps taken after that would not be arrival stamps. Objects stay t
 
 from __future__ import annotations
 
-import json
+import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio import client as kube_client
-from kubernetes.aio import config as kube_config
+from kubernetes.aio.client.rest import RESTClientObject
 
+from harness.adapters.answers import (
+    Asked,
+    check_items,
+    check_path,
+    date_s,
+    decode_line,
+    decode_object,
+    error_body,
+    error_of,
+    read_capped,
+    retry_after_s,
+)
+from harness.adapters.credentials import TROUBLES, Credentials, config_words
+from harness.adapters.plugin import CredentialsError, KubeconfigError
 from harness.clock import Clock
-from harness.errors import ClusterError, Conflict, Indeterminate, NotFound, Refused, UsageError
+from harness.errors import Indeterminate, Refused, TryLater, UsageError
 from harness.run.ports import Json, Listing, WatchLine
 
+FIELD_MANAGER = "taintlab"
+"""Names our writes in metadata.managedFields."""
+
 _PAGE = 500
-_REQUEST_TIMEOUT_S = 15.0
+_EXPIRED = 410
 _WATCH_LIFETIME_S = 3600
+_KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 25_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long and how large. `watch_silence_s`: a watch without a byte for so long has broken (the server sends a
+    bookmark each minute).
+    """
+
+    request_s: float = 15.0
+    watch_silence_s: float = 75.0
+    answer_bytes: int = 256 * 2**20
+    line_bytes: int = 64 * 2**20
+
+
+_LIMITS = Limits()
 
 
 async def connect(*, kubeconfig: Path | None, context: str | None, name: str, clock: Clock) -> KubeCluster:
-    """A cluster from a kubeconfig file and context; UsageError when either does not exist or cannot be read."""
+    """A cluster from a kubeconfig file and context; UsageError when either does not exist or cannot be read,
+    ClusterError when it names a credential plugin that gives none.
+    """
     try:
-        api = await kube_config.new_client_from_config(  # type: ignore[no-untyped-call]  # the client ships no hints
-            config_file=str(kubeconfig) if kubeconfig else None, context=context, persist_config=False
-        )
-    except (kube_config.ConfigException, OSError, ValueError) as error:
-        where = kubeconfig or "the usual kubeconfig"
-        raise UsageError(f"cannot use context {context or '(current)'} of {where}: {error}") from error
-    return KubeCluster(api, name=name, clock=clock)
+        credentials = Credentials(kubeconfig, context, clock)
+        await credentials.load()
+        return KubeCluster(credentials, name=name, clock=clock)
+    except KubeconfigError as error:
+        raise UsageError(_unusable(kubeconfig, context, error)) from error
+    except TROUBLES as error:
+        raise UsageError(_unusable(kubeconfig, context, error)) from error
+
+
+def _unusable(kubeconfig: Path | None, context: str | None, error: BaseException) -> str:
+    where = kubeconfig or "the usual kubeconfig"
+    return f"cannot use context {context or '(current)'} of {where}: {config_words(error)}"
 
 
 class KubeCluster:
-    """See `harness.run.ports.Cluster`."""
+    """See `harness.run.ports.Cluster`. No request is repeated, but once after a 401 and new credentials."""
 
-    def __init__(self, api: Any, *, name: str, clock: Clock) -> None:
-        """`api`: a kubernetes.aio ApiClient, owned from here on."""
-        self._api = api
+    def __init__(self, credentials: Credentials, *, name: str, clock: Clock, limits: Limits = _LIMITS) -> None:
+        """`credentials`: loaded, owned from here on."""
+        self._credentials = credentials
         self._name = name
         self._clock = clock
+        self._limits = limits
+        self._client: Any = _Client(credentials.configuration)
+        self._former: list[Any] = []
+        self._certificate = credentials.certificate
 
     @property
     def name(self) -> str:
@@ -59,24 +104,33 @@ class KubeCluster:
         return await self._json("GET", path, query=query)
 
     async def list(self, path: str, **query: str) -> Listing:
-        """GET a collection, `_PAGE` items at a time; a list whose continuation expired starts over once."""
+        """GET a collection, `_PAGE` items at a time; a list whose continuation expired starts over, once."""
         items: list[Json] = []
         token = ""
+        restarted = False
         while True:
             page_query = {**query, "limit": str(_PAGE), **({"continue": token} if token else {})}
-            page = await self._json("GET", path, query=page_query)
-            items.extend(page.get("items") or [])
-            token = page.get("metadata", {}).get("continue") or ""
+            try:
+                page = await self._json("GET", path, query=page_query)
+            except Refused as error:
+                if error.status != _EXPIRED or not token or restarted:
+                    raise
+                items, token, restarted = [], "", True
+                continue
+            items.extend(check_items(page, Asked("GET", path)))
+            meta = page.get("metadata") or {}
+            token = meta.get("continue") or ""
             if not token:
-                return Listing(items, page.get("metadata", {}).get("resourceVersion", ""), self._clock.now())
+                return Listing(items, meta.get("resourceVersion") or "", self._clock.now())
 
     async def create(self, path: str, body: Mapping[str, Any]) -> Json:
         """POST an object."""
-        return await self._json("POST", path, body=body)
+        return await self._json("POST", path, query={"fieldManager": FIELD_MANAGER}, body=body)
 
     async def merge_patch(self, path: str, body: Mapping[str, Any]) -> Json:
         """PATCH by RFC 7386."""
-        return await self._json("PATCH", path, body=body, content_type="application/merge-patch+json")
+        query = {"fieldManager": FIELD_MANAGER}
+        return await self._json("PATCH", path, query=query, body=body, content_type="application/merge-patch+json")
 
     async def delete(self, path: str, *, propagation: str = "Background", uid: str | None = None) -> None:
         """DELETE an object."""
@@ -86,7 +140,11 @@ class KubeCluster:
         await self._json("DELETE", path, body=options)
 
     async def watch(self, path: str, *, resource_version: str, **query: str) -> AsyncIterator[WatchLine]:
-        """Lines of a watch; a line is stamped when its last bytes arrive, not when those before it are done with."""
+        """Lines of a watch; a line is stamped when its last bytes arrive, not when those before it are done with.
+
+        Every trouble is Refused with the server's status, or Indeterminate: a lost connection, `watch_silence_s`
+        without a byte, a line that is no event or is too large.
+        """
         query = {
             **query,
             "watch": "true",
@@ -94,35 +152,61 @@ class KubeCluster:
             "resourceVersion": resource_version,
             "timeoutSeconds": str(_WATCH_LIFETIME_S),
         }
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=None)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=self._limits.watch_silence_s)
         response = await self._request("GET", path, query=query, timeout=timeout)
+        asked = Asked("WATCH", path)
+        begun: list[bytes] = []
+        size = 0
         try:
-            rest = b""
             async for chunk in response.content.iter_any():
                 arrived = self._clock.now()
-                *whole, rest = (rest + chunk).split(b"\n")
-                for raw in whole:
-                    line = json.loads(raw)
-                    if line["type"] == "ERROR":
-                        raise _error("GET", path, line["object"].get("code", 0), line["object"])
-                    yield WatchLine(line["type"], line["object"], arrived)
-        except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
-            raise Indeterminate(f"the watch of {path} broke: {error or type(error).__name__}") from error
+                first, *others = chunk.split(b"\n")
+                begun.append(first)
+                size += len(first)
+                for following in others:
+                    whole = b"".join(begun)
+                    begun, size = [following], len(following)
+                    if whole.strip():
+                        kind, obj = decode_line(whole, asked)
+                        yield WatchLine(kind, obj, arrived)
+                if size > self._limits.line_bytes:
+                    raise Indeterminate(f"{asked}: a line is larger than {self._limits.line_bytes} bytes")
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            silent = isinstance(error, TimeoutError)
+            why = (
+                f"no sign of life for {self._limits.watch_silence_s:g} s"
+                if silent
+                else str(error) or type(error).__name__
+            )
+            raise Indeterminate(f"{asked} broke: {why}") from error
         finally:
             response.close()
+        if b"".join(begun).strip():
+            raise Indeterminate(f"{asked} broke off in the middle of a line")
 
     async def clock_offset_ms(self) -> float | None:
         """The server's wall clock minus ours, in the middle of the second that its Date header names."""
-        timeout = aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S)
+        timeout = aiohttp.ClientTimeout(total=self._limits.request_s)
         response = await self._request("GET", "/version", query={}, timeout=timeout)
         ours_s = self._clock.now().wall_ns / 1e9
-        await response.read()
-        date = response.headers.get("Date")
-        return None if date is None else (parsedate_to_datetime(date).timestamp() + 0.5 - ours_s) * 1e3
+        await read_capped(response, Asked("GET", "/version"), self._limits.answer_bytes)
+        theirs_s = date_s(response.headers.get("Date", ""))
+        return None if theirs_s is None else (theirs_s + 0.5 - ours_s) * 1e3
+
+    def credentials_expire_at_s(self) -> float | None:
+        """By the exec plugin's expirationTimestamp or the ``exp`` of a bearer token, whichever comes first."""
+        return self._credentials.expires_at_s
+
+    @property
+    def renews_credentials(self) -> bool:
+        """Whether they are renewed before they end (by an exec plugin, from a token file or an auth provider)."""
+        return bool(self._credentials.renews)
 
     async def close(self) -> None:
         """Close the client's connections."""
-        await self._api.close()
+        await self._credentials.close()
+        for client in (self._client, *self._former):
+            await client.close()
 
     async def _json(
         self,
@@ -133,17 +217,12 @@ class KubeCluster:
         body: Mapping[str, Any] | None = None,
         content_type: str = "application/json",
     ) -> Json:
-        timeout = aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S)
+        timeout = aiohttp.ClientTimeout(total=self._limits.request_s)
         response = await self._request(
             method, path, query=query or {}, body=body, content_type=content_type, timeout=timeout
         )
-        try:
-            out: Json = json.loads(await response.read())
-        except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
-            raise Indeterminate(f"{method} {path}: the answer broke off: {error}") from error
-        except ValueError as error:
-            raise ClusterError(f"{method} {path}: the answer is no JSON: is this a Kubernetes API server?") from error
-        return out
+        asked = Asked(method, path)
+        return decode_object(await read_capped(response, asked, self._limits.answer_bytes), asked)
 
     async def _request(
         self,
@@ -155,44 +234,72 @@ class KubeCluster:
         body: Mapping[str, Any] | None = None,
         content_type: str = "application/json",
     ) -> aiohttp.ClientResponse:
-        configuration = self._api.configuration
-        headers = {"Accept": "application/json", "Content-Type": content_type}
-        for setting in (await configuration.auth_settings()).values():
-            if setting["in"] == "header" and setting["value"]:
-                headers[setting["key"]] = setting["value"]
-        url = configuration.host.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
-        try:
-            answer = await self._api.rest_client.request(
-                method, url, headers=headers, body=body, _request_timeout=timeout
-            )
-        except (TimeoutError, aiohttp.ClientError, OSError, ssl.SSLError, kube_client.ApiException) as error:
-            detail = str(error) or type(error).__name__
-            raise Indeterminate(f"{method} {path}: no answer from {configuration.host}: {detail}") from error
-        response: aiohttp.ClientResponse = answer.response
+        """The answer, its body not read yet. A 401 did not happen: it is repeated, once, with new credentials."""
+        check_path(path)
+        asked = Asked(method, path)
+        url = self._credentials.configuration.host.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
+        await self._credentials.renew_if_due()
+        generation = self._credentials.generation
+        response = await self._send(asked, url, body, content_type, timeout)
+        if response.status == 401:
+            refusal = error_of(asked, 401, await error_body(response))
+            try:
+                await self._credentials.renew(generation)
+            except CredentialsError as error:
+                raise TryLater(f"{refusal} ({error})", status=401, reason=refusal.reason) from error
+            response = await self._send(asked, url, body, content_type, timeout)
         if response.status >= 400:
-            raw = await response.read()
-            raise _error(method, path, response.status, _status_object(raw))
+            wait_s = retry_after_s(response.headers, now_s=self._clock.now().wall_ns / 1e9)
+            raise error_of(asked, response.status, await error_body(response), retry_after_s=wait_s)
+        if response.status >= 300 or response.history:
+            response.close()
+            raise Indeterminate(f"{asked}: the answer came by a redirect: is this a Kubernetes API server?")
         return response
 
+    async def _send(
+        self,
+        asked: Asked,
+        url: str,
+        body: Mapping[str, Any] | None,
+        content_type: str,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 -- handed to the client library as is
+    ) -> aiohttp.ClientResponse:
+        configuration = self._credentials.configuration
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        try:
+            self._follow_certificate()
+            for setting in (await configuration.auth_settings()).values():
+                if setting["in"] == "header" and setting["value"]:
+                    headers[setting["key"]] = setting["value"]
+            answer = await self._client.request(asked.method, url, headers=headers, body=body, _request_timeout=timeout)
+        except (TimeoutError, aiohttp.ClientError, OSError, ssl.SSLError, kube_client.ApiException) as error:
+            detail = str(error) or type(error).__name__
+            raise Indeterminate(f"{asked}: no answer from {configuration.host}: {detail}") from error
+        response: aiohttp.ClientResponse = answer.response
+        return response
 
-def _status_object(raw: bytes) -> Json:
-    try:
-        parsed = json.loads(raw)
-    except ValueError:
-        return {"message": raw[:200].decode(errors="replace")}
-    return parsed if isinstance(parsed, dict) else {}
+    def _follow_certificate(self) -> None:
+        """A new client certificate needs new connections; the old ones live on for the watches that use them."""
+        if self._credentials.certificate != self._certificate:
+            self._former.append(self._client)
+            self._client = _Client(self._credentials.configuration)
+            self._certificate = self._credentials.certificate
 
 
-def _error(method: str, path: str, status: int, obj: Json) -> ClusterError:
-    """The exception an HTTP status stands for. 5xx is Indeterminate: etcd may have taken the write before the answer
-    was lost.
+class _Client(RESTClientObject):
+    """The library's, over connections that notice when the other end has gone (a NAT or load balancer that forgot us
+    answers nothing): after 25 s without an answer to a probe, or to what was sent.
     """
-    message = f"{method} {path}: {status} {obj.get('reason', '')}: {obj.get('message', '')}".replace(" :", ":")
-    kind: type[ClusterError] = Refused
-    if status == 404:
-        kind = NotFound
-    elif status == 409 and obj.get("reason") != "AlreadyExists":
-        kind = Conflict
-    elif status >= 500:
-        kind = Indeterminate
-    return kind(message, status=status, reason=obj.get("reason", ""))
+
+    def _create_connector(self) -> aiohttp.TCPConnector:
+        return aiohttp.TCPConnector(limit=self.maxsize, ssl=self.ssl_context, socket_factory=_kept_alive)
+
+
+def _kept_alive(address: Any) -> socket.socket:
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family=family, type=kind, proto=protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEPALIVE.items():
+        with contextlib.suppress(AttributeError, OSError):  # not every system has every one
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return made

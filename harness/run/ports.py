@@ -1,8 +1,8 @@
 """What a run needs of the outside, as protocols; `harness.adapters` and `harness.wiring` supply the real ones.
 
 The cluster port is deliberately small and speaks the API's own JSON: paths, objects, watch lines. Its errors are
-`harness.errors.Refused` (and `Conflict`, `NotFound`) when the server answered no, `Indeterminate` when no answer was
-had.
+`harness.errors.Refused` (and `Conflict`, `NotFound`, `TryLater`) when the server answered no, `Indeterminate` when no
+answer was had, or one that makes no sense; `UsageError` for a path that is none.
 """
 
 from __future__ import annotations
@@ -76,6 +76,12 @@ class Cluster(Protocol):
     async def clock_offset_ms(self) -> float | None:
         """The server's wall clock minus ours by its Date header, which has whole seconds (give or take 500 ms); None
         without one.
+        """
+        ...
+
+    def credentials_expire_at_s(self) -> float | None:
+        """When the credentials now in use end, in wall seconds since the epoch; None when that is not known, or they
+        have no end.
         """
         ...
 

@@ -136,5 +136,9 @@ class FakeCluster:
         """See the port."""
         return 0.0
 
+    def credentials_expire_at_s(self) -> float | None:
+        """See the port."""
+        return None
+
     async def close(self) -> None:
         """See the port."""
