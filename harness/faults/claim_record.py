@@ -101,7 +101,7 @@ class Claim:
         return replace(self, taints=taints, unschedulable_before=cordon)
 
     def joined(self, other: Claim) -> Claim:
-        """This claim, and of `other` what this one does not know."""
+        """All of this claim, and of `other` what is not in it."""
         known = {undo.ours.identity for undo in self.taints}
         more = tuple(undo for undo in other.taints if undo.ours.identity not in known)
         cordon = other.unschedulable_before if self.unschedulable_before is None else self.unschedulable_before

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -187,16 +187,17 @@ class _Heal:
         if self.copy is not None and not self.copy_only:
             claim = claim.joined(self.copy)
         plan = release(node, claim, self.what)
-        if not self.sent:
+        before = self.found if self.sent else None
+        if before is None:
             self.found = Healed(plan.left_alone, missing=plan.missing, claim_missing=own is None)
+        else:
+            self.found = replace(before, left_alone=tuple(dict.fromkeys(before.left_alone + plan.left_alone)))
         if plan.patch is not None:
             await self._undo(plan.patch)
             node = await self.cluster.get(node_path(self.name))
             if self._is_another(node):
                 return self._gone(), ()
-        found = self.found or Healed()
-        version = node["metadata"]["resourceVersion"]
-        healed = Healed(found.left_alone, version, found.missing, found.claim_missing)
+        healed = replace(self.found, resource_version=node["metadata"]["resourceVersion"])
         return healed, ours_on(node, claim, self.what)
 
     async def _undo(self, patch: dict[str, Any]) -> None:

@@ -77,3 +77,18 @@ class Patience:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def to_the_end(work: Awaitable[_T]) -> _T:
+    """Await `work` and do not stop for a cancellation of this task: for healing, which has a deadline of its own and
+    is ended by its `give_up`. Errors of `work` are raised.
+    """
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            continue
+        except Exception:
+            break  # raised by result() below
+    return task.result()

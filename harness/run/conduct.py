@@ -28,7 +28,8 @@ from harness.run.sample import expectation_query, golden_queries, sample
 from harness.run.workload import Workload
 
 READY_TIMEOUT_S = 120.0
-REMOVE_TIMEOUT_S = 60.0
+HEAL_WITHIN_S = 120.0
+REMOVE_WITHIN_S = 120.0
 
 
 class RunState(StrEnum):
@@ -112,12 +113,17 @@ class Conductor:
             state, message = stop.state, str(stop)
         except TaintlabError as error:
             state, message = RunState.FAILED, str(error)
-        leftovers = await self._stage.deeds.heal_all()
+        leftovers = await self._stage.deeds.heal_all(self._in_ns(HEAL_WITHIN_S))
         if state is RunState.ABORTED:
             await self._recover_after_abort()
         leftovers += await self._wind_up()
         self._stage.recorder.record(events.RunEnded(state.value, message), source="run")
         return Outcome(state, message, tuple(leftovers))
+
+    def _in_ns(self, seconds: float) -> int:
+        """A moment of the monotonic clock, that far from now."""
+        recorder = self._stage.recorder
+        return recorder.start.mono_ns + recorder.now_ns() + int(seconds * 1e9)
 
     async def _do(self, step: Step) -> None:
         stage = self._stage
@@ -280,7 +286,7 @@ class Conductor:
         remaining: list[str] = []
 
         async def remove() -> None:
-            remaining.extend(await stage.workload.remove(stage.observer, timeout_s=REMOVE_TIMEOUT_S))
+            remaining.extend(await stage.workload.remove(deadline_ns=self._in_ns(REMOVE_WITHIN_S)))
 
         try:
             await self._deed(steps[Action.REMOVE], remove)

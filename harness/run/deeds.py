@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, assert_never
 
 from harness.clock import Clock, SystemClock
 from harness.errors import ClusterError, Conflict, LabError, Refused
 from harness.faults.claim import CORDON, Change, Claim, Holder, cordon, put_taint, renew
 from harness.faults.nodes import Healed, Held, StillThere, change_node, heal_node, node_path
-from harness.faults.patience import Patience, Sleep
+from harness.faults.patience import Patience, Sleep, to_the_end
 from harness.history.record import Recorder
 from harness.model import events
 from harness.model.experiment import (
@@ -118,18 +119,10 @@ class Deeds:
         healed on their own, `AT_ONCE` at a time. `deadline_ns`: monotonic, of the clock port.
         """
         patience = Patience(self._clock, self._sleep, deadline_ns, give_up)
-        work = asyncio.ensure_future(self._heal_nodes(patience))
-        while not work.done():
-            try:
-                await asyncio.shield(work)
-            except asyncio.CancelledError:
-                continue
-            except Exception:  # told below
-                break
-        error = None if work.cancelled() else work.exception()
-        if work.cancelled() or error is not None:
-            return [f"node {name}: not known whether it is healed: {error}" for name in self._held]
-        return work.result()
+        try:
+            return await to_the_end(self._heal_nodes(patience))
+        except (Exception, asyncio.CancelledError) as error:  # every node has its own line; this is for the rest
+            return [f"node {name}: not known whether it is healed: {error!r}" for name in self._held]
 
     async def renew_claims(self, heartbeat: str) -> None:
         """Write `heartbeat` (RFC 3339) into every claim that this run holds; for a task that repeats it.
@@ -250,7 +243,9 @@ class Deeds:
         except Exception as error:
             self._tell(events.HealDone(record_id, ok=False, message=str(error)))
             raise
-        due = held.acknowledged and not sent_before and held.claim is not None and not held.claim.is_empty
+        if sent_before:
+            healed = replace(healed, missing=(), claim_missing=False)  # it may be our own earlier undo that took it off
+        due = held.acknowledged and held.claim is not None and not held.claim.is_empty
         if healed.claim_missing and not healed.gone and due:
             self._tell_lost(held.name)
         held.unsettled = held.undo_sent = False

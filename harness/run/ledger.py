@@ -11,6 +11,8 @@ import errno
 import fcntl
 import json
 import os
+import stat
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -75,10 +77,13 @@ class Ledger:
         UsageError when another process holds the file (its run is alive); OSError when the space cannot be had.
         """
         self._path = path
+        self._writing = threading.Lock()  # heals run in parallel, their lines in threads
         self._reserve = path.with_name(path.name + ".reserve")
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         self._descriptor = os.open(path, flags, PRIVATE_FILE)
         try:
+            if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+                raise UsageError(f"{path}: is no regular file")
             _lock(self._descriptor, path)
             self._drop_torn_line()
             if header is not None:
@@ -98,25 +103,36 @@ class Ledger:
         self._write({"state": "healed", "id": record_id, **({"how": how} if how else {})})
 
     def close(self) -> None:
-        """Close the file, let go of the lock and of the reserve."""
-        self._reserve.unlink(missing_ok=True)
-        os.close(self._descriptor)
+        """Close the file, let go of the lock and of the reserve; a line written later is an OSError. Safe to repeat."""
+        with self._writing:
+            if self._descriptor >= 0:
+                self._reserve.unlink(missing_ok=True)
+                os.close(self._descriptor)
+                self._descriptor = -1  # the number may be another file's soon
 
     def _write(self, line: Mapping[str, Any]) -> None:
         data = (json.dumps(line, separators=(",", ":")) + "\n").encode()
-        try:
-            self._append(data)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not self._reserve.exists():
-                raise
-            self._reserve.unlink()
-            self._drop_torn_line()
-            self._append(data)
-        os.fsync(self._descriptor)
+        with self._writing:
+            try:
+                self._append(data)
+            except OSError as error:
+                full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+                if not full or not self._reserve.exists():
+                    raise
+                self._reserve.unlink()
+                self._append(data)
 
     def _append(self, data: bytes) -> None:
-        while data:
-            data = data[os.write(self._descriptor, data) :]
+        """The whole line on the disk, or none of it: half a line would swallow the next one."""
+        before = os.fstat(self._descriptor).st_size
+        try:
+            rest = data
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+            os.fsync(self._descriptor)
+        except OSError:
+            os.ftruncate(self._descriptor, before)
+            raise
 
     def _drop_torn_line(self) -> None:
         """A line that was cut off never was: its deed did not begin, and it must not swallow the line that follows."""
@@ -201,12 +217,19 @@ def read_ledger(path: Path) -> LedgerRead:
     problems: list[str] = []
     lines = read_regular(path, cap=_CAP).split(b"\n")[:-1]
     for number, raw in enumerate(lines, start=1):
-        if not raw.strip():
+        text = raw.strip(b"\0")
+        if text != raw:
+            problems.append(f"{path}:{number}: NUL bytes (a power cut?)")
+        if not text.strip():
             continue
         try:
-            line = msgspec.json.decode(raw, type=_Line)
+            line = msgspec.json.decode(text, type=_Line)
             if line.state == "run":
+                if line.format > _FORMAT:
+                    raise ValueError(f"format {line.format}, written by a newer taintlab")
                 header = header or Header(line.run, line.experiment, line.reach)
+            elif not line.id:
+                raise ValueError("no id")
             elif line.state == "healed":
                 if line.id in records:
                     records[line.id] = (records[line.id][0], True)
@@ -216,8 +239,12 @@ def read_ledger(path: Path) -> LedgerRead:
             else:
                 raise ValueError(f"unknown state {line.state!r}")
         except (ValueError, RecursionError) as error:
-            problems.append(f"{path}:{number}: cannot be read ({' '.join(str(error).split())[:120]})")
+            problems.append(f"{path}:{number}: cannot be read ({_one_line(error)})")
     return LedgerRead(header, tuple(records.values()), tuple(problems))
+
+
+def _one_line(error: Exception) -> str:
+    return "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split()))[:120]
 
 
 def outstanding(path: Path) -> list[Record]:

@@ -1,147 +1,173 @@
-"""Objects of a run: deleted by path and UID, and gone only when the API says so."""
+"""Removing objects, and seeing them gone: deleted is not gone, accepted is not done."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
 
 from harness.errors import ClusterError, Conflict, NotFound
+from harness.faults.nodes import node_path
 from harness.faults.patience import Patience
 from harness.run.ledger import RUN_LABEL
 from harness.run.ports import Cluster, Json
-from harness.run.survey import Thing, each, look, thing_of
 
-PODS = "/api/v1/pods"
-GONE_S = 60.0
-"""How long a deleted object is waited for; pods that may take longer to stop are waited for longer."""
-_USUAL_GRACE_S = 30
-_FIRST_POLL_S, _LONGEST_POLL_S = 0.1, 2.0
-_PART = r"[A-Za-z0-9][-A-Za-z0-9._:]*"
-_OBJECT = re.compile(rf"/(?:api/v1|apis/{_PART}/{_PART})(?:/namespaces/{_PART})?/{_PART}/{_PART}")
-
-
-def is_object_path(path: str) -> bool:
-    """Whether `path` is that of one object, and no subresource: ledgers may come from strangers."""
-    return _OBJECT.fullmatch(path) is not None
+CREATE_SETTLES_S = 60.0
+"""Seconds from sending a create until it can no longer land: the API server's default --request-timeout."""
+GONE_WITHIN_S = 60.0
+"""Seconds that what was deleted may take to be gone (pods: beyond a grace period of 30 s, that much more)."""
+_POLL_FIRST_S, _POLL_S = 0.1, 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
-    """`gone`: the API says that there is no such object any more. `deleted`: it was there, and we deleted it.
-    `why`: what is to be said: what holds it; or who has its name now.
+class Removal:
+    """`gone`: seen to be gone. `why`: what holds it, or why it is not known; when gone, how, if not by our delete.
+    `uid`: of the object that was ours.
     """
 
     gone: bool
-    deleted: bool = False
     why: str = ""
+    uid: str = ""
 
 
-async def remove(cluster: Cluster, path: str, *, run: str, uid: str, patience: Patience, settle_ns: int = 0) -> Removed:
-    """Delete the object at `path` of run `run` and wait until it is gone, at most `GONE_S`. ClusterError when the
-    cluster does not answer, or refuses.
+async def remove_object(
+    cluster: Cluster,
+    path: str,
+    *,
+    run: str,
+    patience: Patience,
+    gone_within_s: float,
+    uid: str = "",
+    lands_by_ns: int = 0,
+) -> Removal:
+    """Delete the object at `path` that run `run` created, and wait until GET says 404 for its UID. Never raises a
+    ClusterError: what went wrong is in `Removal.why`.
 
-    Only an object with that run's label is deleted, and only the one with `uid` ("": not known). Until `settle_ns`
-    (monotonic) one that is not there may still come: its create was under way when the run ended.
+    Without `uid` (the answer to its create was lost) it is ours if it carries the run's label; while it is not there,
+    it is waited for until `lands_by_ns` (monotonic). Requests are tried again as `patience` has it; the object may take
+    `gone_within_s` from the accepted delete to be gone.
     """
-    patience = patience.until(_within(patience, GONE_S))
-    while True:
-        there = await _get(cluster, path, patience)
-        if there is not None or patience.clock.now().mono_ns >= settle_ns or not await patience.pause(1.0):
-            break
-    thing = None if there is None else _meant(there, path=path, uid=uid)
-    if there is None or thing is None:
-        other = "" if there is None else "another object has its name now"
-        return Removed(gone=True, why=other)
-    if thing.run != run:
-        if uid:
-            return Removed(gone=False, why=f"its label {RUN_LABEL} is not there any more: whose it is now is not known")
-        return Removed(gone=True, why="somebody else's object has its name")
-    deleted = not thing.deleting_since
-    if deleted:
-        await patience.keep_trying(lambda: _delete(cluster, path, uid=thing.uid))
-    return replace(await wait_gone(cluster, thing, patience), deleted=deleted)
-
-
-def _within(patience: Patience, seconds: float) -> int:
-    return min(patience.deadline_ns, patience.clock.now().mono_ns + int(seconds * 1e9))
-
-
-def _meant(there: Json, *, path: str, uid: str) -> Thing | None:
-    """The object, if it is the one with `uid`; ClusterError when it cannot be read."""
-    meta = there.get("metadata")
-    found = meta.get("uid", "") if isinstance(meta, dict) else ""
-    if uid and found != uid:
-        return None
-    thing = thing_of(there, kind=str(there.get("kind", "object")), path=path)
-    return thing or Thing("object", path.rsplit("/", 1)[1], "", path, found)
-
-
-async def _get(cluster: Cluster, path: str, patience: Patience) -> Json | None:
+    there: Json | None = None
+    poll_s, gone_by_ns = _POLL_FIRST_S, 0
     try:
-        return await look(patience, lambda: cluster.get(path))
+        while True:
+            there = await patience.keep_trying(lambda: _get(cluster, path))
+            if there is None:
+                waited = uid or patience.clock.now().mono_ns >= lands_by_ns
+                if waited:
+                    return Removal(True, uid=uid)
+                if not await patience.until(lands_by_ns).pause(_POLL_S):
+                    return Removal(False, "not known: its create was not answered and may still land")
+                continue
+            meta = there["metadata"]
+            if uid and meta["uid"] != uid:
+                return Removal(True, "another object has its name now", uid)
+            if not uid and (meta.get("labels") or {}).get(RUN_LABEL) != run:
+                return Removal(True, "an object of somebody else's has its name")
+            uid = meta["uid"]
+            if not meta.get("deletionTimestamp"):
+                await _delete(cluster, path, uid, patience)
+                continue
+            gone_by_ns = gone_by_ns or patience.clock.now().mono_ns + int(gone_within_s * 1e9)
+            if not await patience.until(gone_by_ns).pause(poll_s):
+                return Removal(False, what_holds(there), uid)
+            poll_s = min(poll_s * 2, _POLL_S)
+    except ClusterError as error:
+        return Removal(False, f"{what_holds(there)}; {error}" if there else f"not known: {error}", uid)
+
+
+async def _get(cluster: Cluster, path: str) -> Json | None:
+    try:
+        return await cluster.get(path)
     except NotFound:
         return None
 
 
-async def _delete(cluster: Cluster, path: str, *, uid: str) -> None:
-    try:
-        await cluster.delete(path, uid=uid or None)
-    except (NotFound, Conflict):
-        return  # gone, or another one by now: what is there is looked at next
+async def _delete(cluster: Cluster, path: str, uid: str, patience: Patience) -> None:
+    """Delete that very object, and look: an object without finalizers is gone or terminating afterwards."""
 
-
-async def wait_gone(cluster: Cluster, thing: Thing, patience: Patience) -> Removed:
-    """Ask for an object until it is gone or the time of `patience` is over; then what holds it."""
-    pause_s = _FIRST_POLL_S
-    while True:
-        there = await _get(cluster, thing.path, patience)
-        now = None if there is None else _meant(there, path=thing.path, uid=thing.uid)
-        if now is None:
-            return Removed(gone=True)
-        if not await patience.pause(pause_s):
-            return Removed(gone=False, why=now.held or "still there although it was deleted")
-        pause_s = min(pause_s * 2, _LONGEST_POLL_S)
-
-
-async def wait_pods_gone(cluster: Cluster, runs: Iterable[str], patience: Patience) -> list[Thing]:
-    """List pods by label until none of the runs' is left; those that stayed, after `GONE_S` (and what the longest
-    termination grace period is beyond 30 s). ClusterError when pods cannot be listed.
-    """
-    wanted, began_ns, pause_s = frozenset(runs), patience.clock.now().mono_ns, _FIRST_POLL_S
-    while True:
-        listing = await look(patience, lambda: cluster.list(PODS, labelSelector=RUN_LABEL))
-        items = [(item, _pod(item)) for item in listing.items]
-        left = [(item, thing) for item, thing in items if thing is not None and thing.run in wanted]
-        if not left:
-            return []
-        longest_s = max((_grace_s(item) for item, _ in left), default=0)
-        end_ns = began_ns + int((GONE_S + max(0, longest_s - _USUAL_GRACE_S)) * 1e9)
-        if not await patience.until(min(end_ns, patience.deadline_ns)).pause(pause_s):
-            return [thing for _, thing in left]
-        pause_s = min(pause_s * 2, _LONGEST_POLL_S)
-
-
-def _pod(item: Json) -> Thing | None:
-    meta = item["metadata"]
-    return thing_of(item, kind="Pod", path=f"/api/v1/namespaces/{meta.get('namespace')}/pods/{meta.get('name')}")
-
-
-def _grace_s(pod: Json) -> int:
-    spec = pod.get("spec")
-    value = spec.get("terminationGracePeriodSeconds") if isinstance(spec, dict) else None
-    return value if isinstance(value, int) else _USUAL_GRACE_S
-
-
-async def remove_things(
-    cluster: Cluster, things: Iterable[Thing], patience: Patience
-) -> list[tuple[Thing, Removed | ClusterError]]:
-    """Delete each of `things` and wait for all of them together; each on its own, none stops another."""
-
-    async def one(thing: Thing) -> tuple[Thing, Removed | ClusterError]:
+    async def delete() -> None:
         try:
-            return thing, await remove(cluster, thing.path, run=thing.run, uid=thing.uid, patience=patience)
-        except ClusterError as error:
-            return thing, error
+            await cluster.delete(path, uid=uid)
+        except NotFound:
+            return
+        except Conflict:
+            there = await _get(cluster, path)
+            if there is not None and there["metadata"]["uid"] == uid:
+                raise
+        there = await _get(cluster, path)
+        if there is not None and there["metadata"]["uid"] == uid and not there["metadata"].get("deletionTimestamp"):
+            raise ClusterError(f"DELETE {path}: accepted, but it is not being deleted")
 
-    return await each(list(things), one, at_once=None)
+    await patience.keep_trying(delete)
+
+
+def what_holds(obj: Json) -> str:
+    """Why an object is still there, as it says itself."""
+    meta = obj["metadata"]
+    since = meta.get("deletionTimestamp")
+    parts = [f"still terminating since {since}" if since else "not being deleted"]
+    if meta.get("finalizers"):
+        parts.append(f"held by finalizers {', '.join(map(str, meta['finalizers']))}")
+    return "; ".join(parts)
+
+
+def pod_path(pod: Json) -> str:
+    """The API path of a pod object."""
+    meta = pod["metadata"]
+    return f"/api/v1/namespaces/{quote(meta['namespace'], safe='')}/pods/{quote(meta['name'], safe='')}"
+
+
+async def pods_of(cluster: Cluster, run: str, namespaces: Iterable[str]) -> list[Json]:
+    """The pods that carry the run's label, asked for by list: positive evidence, no watch's picture."""
+    found: list[Json] = []
+    for namespace in sorted(set(namespaces)):
+        path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods"
+        found += (await cluster.list(path, labelSelector=f"{RUN_LABEL}={run}")).items
+    return found
+
+
+async def pods_left(
+    cluster: Cluster, run: str, namespaces: Iterable[str], *, patience: Patience, gone_by_ns: int
+) -> list[Json]:
+    """Wait until no pod of the run is left; those that are when `gone_by_ns` (monotonic) has passed. ClusterError when
+    they cannot be listed.
+    """
+    where = list(namespaces)
+    waiting, poll_s = patience.until(gone_by_ns), _POLL_FIRST_S
+    while True:
+        pods = await patience.keep_trying(lambda: pods_of(cluster, run, where))
+        if not pods or not await waiting.pause(poll_s):
+            return pods
+        poll_s = min(poll_s * 2, _POLL_S)
+
+
+async def why_left(cluster: Cluster, pod: Json) -> str:
+    """What holds a pod: its finalizers, its grace, its node. One look at the node, best effort."""
+    why = what_holds(pod)
+    name = (pod.get("spec") or {}).get("nodeName")
+    if not name:
+        return why
+    try:
+        node: Json | None = await _get(cluster, node_path(name))
+    except ClusterError:
+        return f"{why}; of its node {name} nothing is known"
+    if node is None:
+        return f"{why}; its node {name} is gone"
+    conditions: list[dict[str, Any]] = (node.get("status") or {}).get("conditions") or []
+    ready = next((c.get("status") for c in conditions if c.get("type") == "Ready"), "True")
+    return why if ready == "True" else f"{why}; its node {name} is not reachable (Ready is {ready})"
+
+
+async def delete_ours(cluster: Cluster, path: str, *, run_id: str | None) -> None:
+    """Ask for the deletion of the object at `path` if it carries our label (of run `run_id`, or of any run); somebody
+    else's is left alone. What was asked for is not yet gone: see `remove_object`.
+    """
+    there = await _get(cluster, path)
+    owner = (there["metadata"].get("labels") or {}).get(RUN_LABEL) if there else None
+    if there and owner and (run_id is None or owner == run_id):
+        try:
+            await cluster.delete(path, uid=there["metadata"]["uid"])
+        except NotFound:
+            return

@@ -41,11 +41,12 @@ class ClaimedNode:
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """An object that carries our label. `owners`: UIDs. `deleting_since`: RFC 3339, "" when it is not being deleted;
+    """An object that carries our label. `name`: with its namespace, for people. `owners`: UIDs. `deleting_since`: RFC 3339, "" when it is not being deleted;
     `finalizers` then hold it.
     """
 
     kind: str
+    namespace: str
     name: str
     run: str
     path: str
@@ -92,6 +93,7 @@ def thing_of(item: Json, *, kind: str, path: str) -> Thing | None:
         return None
     return Thing(
         kind=kind,
+        namespace=meta.namespace,
         name=f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name,
         run=run,
         path=path,

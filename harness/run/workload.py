@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
+from harness.clock import Clock, SystemClock
 from harness.errors import ClusterError, NotFound, Refused
+from harness.faults.patience import FIRST_PAUSE_S, Patience, Sleep, to_the_end
 from harness.model.experiment import Manifest
+from harness.run.labelling import check_names, labelled, longest_grace_s
 from harness.run.ledger import RUN_LABEL, Ledger, Record, RecordKind
 from harness.run.observe import Observer
 from harness.run.ports import Cluster, Json
+from harness.run.removal import (
+    CREATE_SETTLES_S,
+    GONE_WITHIN_S,
+    delete_ours,
+    pod_path,
+    pods_left,
+    remove_object,
+    why_left,
+)
 from harness.run.resources import Resources
+
+__all__ = ["Wish", "Workload", "delete_ours", "wishes"]
+
+_LOOK_AGAIN_S = 5.0
+_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,35 +79,104 @@ def wishes(manifests: tuple[Manifest, ...]) -> list[Wish]:
     return out
 
 
+@dataclass(slots=True)
+class _Made:
+    """One object that this run creates. `sent_ns`: when its create was sent (monotonic); None: none that may have
+    happened. `uid`: "" as long as no answer told it.
+    """
+
+    what: str
+    path: str
+    namespace: str
+    sent_ns: int | None = None
+    uid: str = ""
+
+    @property
+    def record(self) -> Record:
+        """As the ledger has it."""
+        return Record(f"object:{self.path}", RecordKind.OBJECT, self.path, self.what, self.uid)
+
+
 class Workload:
     """Applies, awaits and removes the manifests of one run."""
 
-    def __init__(self, cluster: Cluster, ledger: Ledger, *, run_id: str, manifests: tuple[Manifest, ...]) -> None:
-        """Nothing is touched yet."""
+    def __init__(
+        self,
+        cluster: Cluster,
+        ledger: Ledger,
+        *,
+        run_id: str,
+        manifests: tuple[Manifest, ...],
+        experiment: str = "",
+        clock: Clock | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """Nothing is touched yet. `experiment`: its full name, for an annotation. `clock`, `sleep`: for waiting."""
         self._cluster = cluster
         self._ledger = ledger
         self._run_id = run_id
         self._manifests = manifests
+        self._experiment = experiment
+        self._clock = clock or SystemClock()
+        self._sleep = sleep
         self._resources = Resources(cluster)
         self._wishes = wishes(manifests)
+        self._made: list[_Made] = []
 
     async def apply(self) -> list[str]:
-        """Create every object, labelled with the run, each in the ledger first; their paths.
+        """Create every object, labelled with the run, each in the ledger first and again with its UID; their paths.
 
-        Refused when an object of that name exists: what is not ours is never changed.
+        UsageError for a name that is none, before anything is created. Refused when an object of that name exists: what
+        is not ours is never changed. Indeterminate when an answer was lost and the object was not seen since: `remove`
+        looks for it. OSError when the ledger cannot be written.
         """
-        paths = []
+        for manifest in self._manifests:
+            check_names(manifest)
         for manifest in self._manifests:
             where = f"{manifest.file}:{manifest.line}"
             resource = await self._resources.find(manifest.api_version, manifest.kind, where=where)
-            collection = resource.collection(manifest.namespace or "default")
-            path = f"{collection}/{manifest.name}"
-            await self._refuse_existing(path, manifest)
-            record = Record(f"object:{path}", RecordKind.OBJECT, path, f"{manifest.kind} {manifest.name}")
-            self._ledger.intend(record)
-            await self._cluster.create(collection, self._labelled(manifest))
-            paths.append(path)
-        return paths
+            namespace = manifest.namespace or "default"
+            collection = resource.collection(namespace)
+            made = _Made(f"{manifest.kind} {manifest.name}", f"{collection}/{quote(manifest.name, safe='')}", namespace)
+            await self._refuse_existing(made.path, manifest)
+            await asyncio.to_thread(self._ledger.intend, made.record)
+            self._made.append(made)
+            await self._create(collection, made, manifest)
+        return [made.path for made in self._made]
+
+    async def _create(self, collection: str, made: _Made, manifest: Manifest) -> None:
+        body = labelled(manifest, run=self._run_id, experiment=self._experiment)
+        made.sent_ns = self._clock.now().mono_ns
+        try:
+            stored = await self._cluster.create(collection, body)
+        except Refused as error:
+            mine = await self._look_again(made) if error.reason == "AlreadyExists" else None
+            if mine is None:
+                made.sent_ns = None
+                raise
+            stored = mine
+        except ClusterError:
+            mine = await self._look_again(made)
+            if mine is None:
+                raise
+            stored = mine
+        made.uid = stored["metadata"]["uid"]
+        await asyncio.to_thread(self._ledger.intend, made.record)
+
+    async def _look_again(self, made: _Made) -> Json | None:
+        """The object whose create was not answered, if it is seen within `_LOOK_AGAIN_S`."""
+        until_ns = self._clock.now().mono_ns + int(_LOOK_AGAIN_S * 1e9)
+        patience = Patience(self._clock, self._sleep, until_ns)
+        while True:
+            try:
+                there = await patience.keep_trying(lambda: self._cluster.get(made.path))
+            except NotFound:
+                if await patience.pause(FIRST_PAUSE_S * 5):
+                    continue
+                return None
+            except ClusterError:
+                return None
+            return there if (there["metadata"].get("labels") or {}).get(RUN_LABEL) == self._run_id else None
 
     async def _refuse_existing(self, path: str, manifest: Manifest) -> None:
         try:
@@ -103,15 +191,6 @@ class Workload:
         raise Refused(
             f"{manifest.file}:{manifest.line}: {manifest.kind} {manifest.name} exists already: {mend}", status=409
         )
-
-    def _labelled(self, manifest: Manifest) -> dict[str, Any]:
-        body = dict(manifest.body)
-        meta = dict(body.get("metadata") or {})
-        meta["labels"] = {**(meta.get("labels") or {}), RUN_LABEL: self._run_id}
-        if manifest.namespace:
-            meta["namespace"] = manifest.namespace
-        body["metadata"] = meta
-        return body
 
     def unready(self, observer: Observer) -> list[str]:
         """What is not there yet, one line each; empty when every wish is met and every Service of ours has a ready
@@ -135,38 +214,90 @@ class Workload:
             seen = "; ".join(self.unready(observer)) + _why_not(observer, self._wishes)
             raise ClusterError(f"the workload is not Ready after {timeout_s:.0f} s: {seen}")
 
-    async def remove(self, observer: Observer, *, timeout_s: float) -> list[str]:
-        """Delete what we created, last first, and wait until its pods are gone; what remains, one line each."""
-        remaining = []
-        for manifest in reversed(self._manifests):
-            resource = await self._resources.find(manifest.api_version, manifest.kind, where=manifest.file)
-            path = f"{resource.collection(manifest.namespace or 'default')}/{manifest.name}"
-            try:
-                await delete_ours(self._cluster, path, run_id=self._run_id)
-            except ClusterError as error:
-                remaining.append(str(error))
-            else:
-                self._ledger.healed(f"object:{path}")
+    async def remove(self, *, deadline_ns: int, give_up: asyncio.Event | None = None) -> list[str]:
+        """Delete what we created and wait until it and its pods are seen gone; what is not, or not known to be, one
+        line each. Never raises, not when its task is cancelled either: `give_up` is the way to end it.
 
-        def gone() -> bool:
-            return not any(wish.owns(pod) for wish in self._wishes for pod in observer.pods)
+        What is throttled, or not answered, is tried again until `deadline_ns` (monotonic). Objects and pods may take
+        `GONE_WITHIN_S` to be gone (more if their grace period is above 30 s), a create that was not answered
+        `CREATE_SETTLES_S` to land.
+        """
+        patience = Patience(self._clock, self._sleep, deadline_ns, give_up)
+        try:
+            return await to_the_end(self._remove(patience))
+        except (Exception, asyncio.CancelledError) as error:  # each object has its own line; this is for the rest
+            return [f"{made.what}: not known whether it is gone: {error!r}" for made in self._made]
 
-        if not await observer.until(gone, timeout_s=timeout_s):
-            remaining.append(f"pods of the workload are still terminating after {timeout_s:.0f} s")
-        return remaining
+    async def _remove(self, patience: Patience) -> list[str]:
+        made = [one for one in reversed(self._made) if one.sent_ns is not None]
+        for never in (one for one in self._made if one.sent_ns is None):
+            await self._told_healed(never, "never created")
+        if not made:
+            return []
+        places = asyncio.Semaphore(_AT_ONCE)
+        lines = list(await asyncio.gather(*(self._remove_one(one, patience, places) for one in made)))
+        lines += await self._remove_pods(made, patience)
+        return [line for line in lines if line]
 
+    async def _remove_one(self, made: _Made, patience: Patience, places: asyncio.Semaphore) -> str:
+        """Remove one object; "" when it is seen gone."""
+        assert made.sent_ns is not None
+        try:
+            async with places:
+                removal = await remove_object(
+                    self._cluster,
+                    made.path,
+                    run=self._run_id,
+                    uid=made.uid,
+                    patience=patience,
+                    gone_within_s=self._gone_within_s(),
+                    lands_by_ns=made.sent_ns + int(CREATE_SETTLES_S * 1e9),
+                )
+        except Exception as error:  # whatever it is: this object's line, and the others go on
+            return f"{made.what}: not known whether it is gone: {error or type(error).__name__}"
+        if removal.gone:
+            self._made.remove(made)
+            await self._told_healed(made, removal.why)
+            return ""
+        if removal.uid and removal.uid != made.uid:
+            made.uid = removal.uid
+            await self._intended(made.record)
+        return f"{made.what} ({made.path}): {removal.why}"
 
-async def delete_ours(cluster: Cluster, path: str, *, run_id: str | None) -> None:
-    """Delete the object at `path` if it carries our label (of run `run_id`, or of any run); somebody else's is left
-    alone.
-    """
-    try:
-        there = await cluster.get(path)
-        owner = (there["metadata"].get("labels") or {}).get(RUN_LABEL)
-        if owner and (run_id is None or owner == run_id):
-            await cluster.delete(path, uid=there["metadata"]["uid"])
-    except NotFound:
-        return
+    async def _remove_pods(self, made: list[_Made], patience: Patience) -> list[str]:
+        """Wait for the pods of the run; a line and a ledger record for each that stays."""
+        namespaces = {one.namespace for one in made}
+        gone_by_ns = self._clock.now().mono_ns + int(self._gone_within_s() * 1e9)
+        try:
+            pods = await pods_left(self._cluster, self._run_id, namespaces, patience=patience, gone_by_ns=gone_by_ns)
+        except Exception as error:
+            return [
+                f"pods of the workload in {', '.join(sorted(namespaces))}: not known whether they are gone: {error}"
+            ]
+        lines = []
+        told = {one.path for one in self._made}
+        for pod in pods:
+            path, meta = pod_path(pod), pod["metadata"]
+            if path not in told:
+                name = f"{meta['namespace']}/{meta['name']}"
+                await self._intended(Record(f"object:{path}", RecordKind.OBJECT, path, f"Pod {name}", meta["uid"]))
+                lines.append(f"pod {name}: {await why_left(self._cluster, pod)}")
+        return lines
+
+    def _gone_within_s(self) -> float:
+        return GONE_WITHIN_S + max(0, longest_grace_s(self._manifests) - 30)
+
+    async def _told_healed(self, made: _Made, how: str) -> None:
+        try:
+            await asyncio.to_thread(self._ledger.healed, made.record.id, how=how)
+        except (OSError, ValueError):
+            return  # it was seen gone; the ledger keeps the record open, and recover looks again
+
+    async def _intended(self, record: Record) -> None:
+        try:
+            await asyncio.to_thread(self._ledger.intend, record)
+        except (OSError, ValueError):
+            return  # the line that is told, and the label on the object, say it too
 
 
 def _has_endpoint(observer: Observer, namespace: str, service: str) -> bool:

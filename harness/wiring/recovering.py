@@ -13,14 +13,15 @@ from harness.errors import ClusterError, UsageError
 from harness.faults.claim import Claim, Holder
 from harness.faults.nodes import heal_node
 from harness.faults.patience import Patience
-from harness.run.ports import Cluster
-from harness.run.removal import GONE_S, Removed, remove_things, wait_gone, wait_pods_gone
-from harness.run.survey import ClaimedNode, Labelled, Thing, claimed_nodes, each, labelled_objects
+from harness.run.ports import Cluster, Json
+from harness.run.removal import GONE_WITHIN_S, Removal, pods_left, pods_of, remove_object, why_left
+from harness.run.survey import ClaimedNode, Labelled, Thing, claimed_nodes, each, labelled_objects, look
 from harness.wiring.alive import sign_of_life
 from reports.words import one_line
 
 HEAL_S = 60.0
 """How long one node is tried; a throttled or restarting API server is back within that."""
+_USUAL_GRACE_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,58 +168,72 @@ def _left_to(run: str, alive: dict[str, str]) -> str:
 
 
 async def _undo_labels(site: Site, book: Book, seen: Labelled, *, run: str | None, alive: dict[str, str]) -> None:
+    """Delete what has no owner, then what its owner's deletion did not take with it; pods are waited for last."""
     wanted = [thing for thing in seen.things if run in (None, thing.run)]
-    due = [thing for thing in wanted if thing.run not in alive]
     roots = {thing.path for thing in seen.roots}
     for thing in wanted:
         if thing.run in alive and thing.path in roots:
             book.remaining.append(f"{thing.kind} {thing.name}: {_left_to(thing.run, alive)}")
+    due = [thing for thing in wanted if thing.run not in alive]
     first = [thing for thing in due if thing.path in roots]
     for thing in first:
         site.say(f"will delete {thing.kind} {thing.name} (run {thing.run})")
-    tell_removed(book, await remove_things(site.cluster, first, site.tries()))
-    owned = [thing for thing in due if thing.path not in roots and thing.kind != "Pod"]
-    await _tell_owned(site, book, owned)
-    if due:
-        await tell_pods(site, book, {thing.run for thing in due})
+    await remove_things(site, book, first)
+    await remove_things(site, book, [thing for thing in due if thing.path not in roots and thing.kind != "Pod"])
+    for one in sorted({thing.run for thing in due}):
+        await tell_pods(site, book, one, [thing.namespace for thing in due if thing.run == one and thing.namespace])
 
 
-async def _tell_owned(site: Site, book: Book, owned: Iterable[Thing]) -> None:
-    """Owned objects go with their owners; one that is still there after a while is held by something."""
-    patience = site.tries(GONE_S)
+async def remove_things(site: Site, book: Book, things: Iterable[Thing]) -> None:
+    """Delete each of `things`, wait for all of them together, and say what came of each: none stops another."""
 
     async def one(thing: Thing) -> None:
-        try:
-            answer = await wait_gone(site.cluster, thing, patience)
-        except ClusterError as error:
-            book.remaining.append(f"not known: {thing.kind} {thing.name}: {error}")
-        else:
-            if not answer.gone:
-                book.remaining.append(f"{thing.kind} {thing.name}: {answer.why}")
+        tell_removed(book, thing, await remove(site, thing.path, run=thing.run, uid=thing.uid))
 
-    await each(owned, one, at_once=None)
+    await each(things, one, at_once=None)
 
 
-def tell_removed(book: Book, answers: Iterable[tuple[Thing, Removed | ClusterError]]) -> None:
-    """What came of deleting each thing, in words."""
-    for thing, answer in answers:
-        if isinstance(answer, ClusterError):
-            book.remaining.append(f"{thing.kind} {thing.name}: {answer}")
-        elif not answer.gone:
-            book.remaining.append(f"{thing.kind} {thing.name}: {answer.why}")
-        elif answer.deleted:
-            book.undone.append(f"{thing.kind} {thing.name}: deleted, and gone")
-        else:
-            book.undone.append(f"{thing.kind} {thing.name}: {answer.why or 'gone'}")
+async def remove(site: Site, path: str, *, run: str, uid: str, lands_by_ns: int = 0) -> Removal:
+    """`remove_object` with the times of a recovery. The caller has seen that the object carries the run's label."""
+    return await remove_object(
+        site.cluster,
+        path,
+        run=run,
+        patience=site.tries(HEAL_S + GONE_WITHIN_S),
+        gone_within_s=GONE_WITHIN_S,
+        uid=uid,
+        lands_by_ns=lands_by_ns,
+    )
 
 
-async def tell_pods(site: Site, book: Book, runs: Iterable[str]) -> None:
-    """Wait until no pod of the runs is left: deleted with their owners, they go when nothing holds them."""
+def tell_removed(book: Book, thing: Thing, removal: Removal) -> None:
+    """What came of deleting one thing, in words."""
+    if removal.gone:
+        book.undone.append(f"{thing.kind} {thing.name}: {removal.why or 'gone'}")
+    else:
+        book.remaining.append(f"{thing.kind} {thing.name}: {removal.why}")
+
+
+async def tell_pods(site: Site, book: Book, run: str, namespaces: Iterable[str]) -> None:
+    """Wait until no pod of the run is left: deleted with their owners, they go when nothing holds them. Pods with a
+    grace period above 30 s get that much more time.
+    """
+    where = sorted(set(namespaces))
     try:
-        left = await wait_pods_gone(site.cluster, runs, site.patience)
+        pods = await look(site.patience, lambda: pods_of(site.cluster, run, where))
+        grace_s = max((_grace_s(pod) for pod in pods), default=0)
+        gone_by_ns = site.tries(GONE_WITHIN_S + max(0, grace_s - _USUAL_GRACE_S)).deadline_ns
+        patience = site.patience.until(gone_by_ns)
+        left = await pods_left(site.cluster, run, where, patience=patience, gone_by_ns=gone_by_ns)
     except ClusterError as error:
-        book.remaining.append(f"not known: whether pods of the workload are left: {error}")
+        book.remaining.append(f"not known: whether pods of run {run} are left in {', '.join(where)}: {error}")
         return
     for pod in left:
-        held = pod.held or "still there although its owner was deleted"
-        book.remaining.append(f"Pod {pod.name}: {held}")
+        name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+        book.remaining.append(f"Pod {name}: {await why_left(site.cluster, pod)}")
+
+
+def _grace_s(pod: Json) -> int:
+    spec = pod.get("spec")
+    value = spec.get("terminationGracePeriodSeconds") if isinstance(spec, dict) else None
+    return value if isinstance(value, int) else _USUAL_GRACE_S

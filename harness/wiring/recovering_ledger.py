@@ -12,14 +12,16 @@ from pathlib import Path
 from harness.errors import ClusterError, NotFound, UsageError
 from harness.faults.claim import Claim, claim_of, own_claim, parse_claim
 from harness.faults.nodes import node_path
-from harness.run.ledger import Ledger, LedgerRead, Record, RecordKind, is_held
+from harness.run.ledger import RUN_LABEL, Ledger, LedgerRead, Record, RecordKind, is_held
 from harness.run.ports import Json
-from harness.run.removal import is_object_path, remove
-from harness.run.survey import Thing, claimed_nodes, each, look
-from harness.wiring.recovering import Book, Recovered, Site, alive_error, tell_pods, tell_removed, undo_node
+from harness.run.survey import Thing, claimed_nodes, each, look, thing_of
+from harness.wiring.recovering import Book, Recovered, Site, alive_error, remove, tell_pods, tell_removed, undo_node
 
 SETTLE_S = 10.0
 """How long after the ledger's last line an object may still come whose create was under way when the run died."""
+_PART = r"[A-Za-z0-9][-A-Za-z0-9._:]*"
+_OBJECT = re.compile(rf"/(?:api/v1|apis/{_PART}/{_PART})(?:/namespaces/(?P<namespace>{_PART}))?/{_PART}/{_PART}")
+"""The path of one object, and of no subresource: a ledger may come from a stranger."""
 _NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
@@ -77,11 +79,12 @@ async def recover_ledger(site: Site, folder: Folder) -> Recovered:
     marks = _Marks(folder.ledger, book)
     try:
         await each(due, lambda node: _undo(site, book, marks, node, run=run, same=same))
-        await _remove_all(site, book, marks, folder, list(reversed(objects)), run=run, same=same)
+        removing = _Removing(site, book, marks, run, _settle_ns(site, folder), same)
+        await each(reversed(objects), removing.one, at_once=None)
     finally:
         marks.close()
-    if objects:
-        await tell_pods(site, book, [run])
+    namespaces = [match["namespace"] for record, _ in objects if (match := _OBJECT.fullmatch(record.subject))]
+    await tell_pods(site, book, run, [namespace for namespace in namespaces if namespace])
     await _name_others(site, book, nodes, run)
     return book.closed()
 
@@ -217,40 +220,59 @@ def _taints(node: Json) -> list[Json]:
     return [taint for taint in node.get("spec", {}).get("taints") or () if isinstance(taint, dict)]
 
 
-async def _remove_all(
-    site: Site,
-    book: Book,
-    marks: _Marks,
-    folder: Folder,
-    objects: list[tuple[Record, bool]],
-    *,
-    run: str,
-    same: bool,
-) -> None:
-    """Every object of the ledger, latest first; those said to be gone are looked at again."""
-    settle_ns = _settle_ns(site, folder)
+@dataclass(frozen=True, slots=True)
+class _Removing:
+    """What the removal of each object needs to know. `lands_by_ns`: until when (monotonic) one may still come whose
+    create was under way when the run died. `same`: this is the run's cluster.
+    """
 
-    async def one(item: tuple[Record, bool]) -> None:
+    site: Site
+    book: Book
+    marks: _Marks
+    run: str
+    lands_by_ns: int
+    same: bool
+
+    async def one(self, item: tuple[Record, bool]) -> None:
+        """One object of the ledger; one that is said to be gone is looked at again."""
         record, healed = item
-        path = record.subject
-        if not is_object_path(path):
-            book.remaining.append(f"{path!r} is no path of an object")
+        path, cluster = record.subject, self.site.cluster
+        if not _OBJECT.fullmatch(path):
+            self.book.remaining.append(f"{path!r} is no path of an object")
             return
-        thing = Thing("object", path, run, path, record.uid)
-        due_ns = settle_ns if not record.uid and not healed else 0
         try:
-            answer = await remove(site.cluster, path, run=run, uid=record.uid, patience=site.tries(), settle_ns=due_ns)
+            there: Json | None = await look(self.site.patience, lambda: cluster.get(path))
+            thing = None if there is None else thing_of(there, kind=str(there.get("kind", "object")), path=path)
+        except NotFound:
+            there = thing = None
         except ClusterError as error:
-            tell_removed(book, [(thing, error)])
+            self.book.remaining.append(f"not known: {path}: {error}")
             return
-        if answer.gone and not answer.deleted and not same and not healed:
-            book.remaining.append(f"object {path}: {_elsewhere(site)}")
-        elif not healed or answer.deleted or not answer.gone:
-            tell_removed(book, [(thing, answer)])
-            if answer.gone:
-                marks.healed(record, answer.why)
+        ours = thing is not None and thing.run == self.run and record.uid in ("", thing.uid)
+        if not ours and self._is_settled(record, healed=healed, there=there):
+            return
+        removal = await remove(
+            self.site,
+            path,
+            run=self.run,
+            uid=thing.uid if ours and thing is not None else record.uid,
+            lands_by_ns=self.lands_by_ns,
+        )
+        name = Thing("object", "", path, self.run, path, record.uid)
+        tell_removed(self.book, thing or name, removal)
+        if removal.gone:
+            self.marks.healed(record, removal.why)
 
-    await each(objects, one, at_once=None)
+    def _is_settled(self, record: Record, *, healed: bool, there: Json | None) -> bool:
+        """Whether nothing more is to be done about an object that is not there, or not ours."""
+        if there is not None and record.uid and there["metadata"].get("uid") == record.uid:
+            why = f"its label {RUN_LABEL} is not there any more: whose it is now, is not known"
+            self.book.remaining.append(f"{record.subject}: {why}")
+            return True
+        if not healed and not self.same:
+            self.book.remaining.append(f"{record.subject}: {_elsewhere(self.site)}")
+            return True
+        return healed
 
 
 def _settle_ns(site: Site, folder: Folder) -> int:

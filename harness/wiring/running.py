@@ -147,7 +147,9 @@ async def _conduct(
                 deadline=deadline,
                 namespaces=namespaces,
             ),
-            workload=Workload(place.cluster, ledger, run_id=run_id, manifests=experiment.workload),
+            workload=Workload(
+                place.cluster, ledger, run_id=run_id, manifests=experiment.workload, experiment=experiment.name
+            ),
             load=_load(experiment, place, folder, clock),
             metrics=PrometheusMetrics(place.prometheus_url) if place.prometheus_url else None,
             progress=progress,

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -39,6 +37,7 @@ from tests.fakes.recover_command import (
     run_folder,
     tainted,
     taintlab,
+    taintlab_here,
 )
 
 MAP = f"{MAPS}/settings"
@@ -57,12 +56,13 @@ def kubeconfig(server: ApiServer, tmp_path: Path) -> Path:
 
 def recover(folder: Path, kubeconfig: Path, *more: object) -> Ended:
     """By the folder, on the context that it names, allowed again."""
-    return taintlab("recover", folder, "--allow-context", CONTEXT, "--json", *more, kubeconfig=kubeconfig)
+    where = ["--kubeconfig", kubeconfig, "--allow-context", CONTEXT]
+    return taintlab_here("recover", folder, *where, "--json", *more)
 
 
 def on_context(kubeconfig: Path, *more: object, verb: str = "recover") -> Ended:
     """Without a folder."""
-    return taintlab(verb, "--context", CONTEXT, "--kubeconfig", kubeconfig, "--json", *more)
+    return taintlab_here(verb, "--context", CONTEXT, "--kubeconfig", kubeconfig, "--json", *more)
 
 
 def is_there(server: ApiServer, path: str) -> bool:
@@ -84,7 +84,7 @@ def test_a_killed_run_is_undone_by_its_ledger(server: ApiServer, kubeconfig: Pat
     node = tainted(server, "n1", SPOT, annotation=claim(SPOT))
     made = labelled(server, MAP)
     folder = run_folder(tmp_path, header(), node_line("n1", SPOT, uid=node), object_line(MAP, uid=made))
-    ended = recover(folder, kubeconfig)
+    ended = taintlab("recover", folder, "--allow-context", CONTEXT, "--json", kubeconfig=kubeconfig)
     assert (ended.code, ended.json["leftovers"]) == (0, []), ended
     assert is_clean(server, "n1")
     assert not is_there(server, MAP)
@@ -128,7 +128,7 @@ def test_c1_a_kubeconfig_that_a_folder_names_is_never_opened(
     theirs = "run/kc.yaml" if relative else str(tmp_path / "run" / "kc.yaml")
     folder = run_folder(tmp_path, header(context=CONTEXT, kubeconfig=theirs), node_line("n1", SPOT, uid=uid))
     server.kubeconfig(folder / "kc.yaml", user=plugin)
-    ended = recover(folder, kubeconfig)
+    ended = taintlab("recover", folder, "--allow-context", CONTEXT, kubeconfig=kubeconfig)
     assert ended.code == 2
     assert "a file that a folder names is never opened" in ended.err
     assert not marker.exists()
@@ -159,14 +159,14 @@ def test_c1_a_folder_cannot_allow_its_own_context(server: ApiServer, kubeconfig:
 
 @pytest.mark.parametrize("lab", ["../../../etc", "/etc", "a/b", "\x1b[2J", "a" * 300])
 def test_c1_the_name_of_a_folders_lab_is_no_path(tmp_path: Path, lab: str) -> None:
-    ended = taintlab("recover", run_folder(tmp_path, header(lab=lab), node_line("n1", SPOT)))
+    ended = taintlab_here("recover", run_folder(tmp_path, header(lab=lab), node_line("n1", SPOT)))
     assert ended.code == 2
     assert "cannot name a lab" in ended.err
 
 
 def test_a_lab_that_is_gone_took_everything_with_it(tmp_path: Path) -> None:
     folder = run_folder(tmp_path, header(lab="no-such-lab-is-up"), node_line("n1", SPOT))
-    ended = taintlab("recover", folder, "--json")
+    ended = taintlab_here("recover", folder, "--json")
     assert (ended.code, ended.json["leftovers"]) == (0, [])
     assert "everything went with it" in ended.json["notes"][0]
 
@@ -224,7 +224,8 @@ def test_a_cluster_that_may_be_another_one_proves_nothing(server: ApiServer, kub
     """404 on a cluster that the run was never on is no sign that its node is gone."""
     lines = (node_line("n1", SPOT, uid="a-uid"), object_line(MAP, uid="b-uid"))
     folder = run_folder(tmp_path, header(context="elsewhere", kubeconfig=None), *lines)
-    ended = taintlab("recover", folder, "--context", CONTEXT, "--json", kubeconfig=kubeconfig)
+    where = ["--context", CONTEXT, "--kubeconfig", kubeconfig]
+    ended = taintlab_here("recover", folder, *where, "--json")
     assert ended.code == 5
     assert ended.left.count("nothing there shows") == 2
     assert healed_ids(folder) == []
@@ -488,7 +489,7 @@ def test_what_is_no_ledger_is_refused(tmp_path: Path, what: str) -> None:
         os.mkfifo(ledger)
     elif what == "a folder":
         ledger.mkdir()
-    assert taintlab("recover", folder, "--context", CONTEXT, timeout_s=30).code == 2
+    assert taintlab_here("recover", folder, "--context", CONTEXT).code == 2
 
 
 # ---- who is meant
@@ -522,7 +523,7 @@ def test_run_undoes_one_and_all_undoes_every_run(server: ApiServer, kubeconfig: 
 
 @pytest.mark.parametrize("more", [["--run", "x"], ["--all"]])
 def test_a_folder_and_a_run_are_not_both_meant(tmp_path: Path, more: list[str]) -> None:
-    assert taintlab("recover", tmp_path, *more).code == 2
+    assert taintlab_here("recover", tmp_path, *more).code == 2
 
 
 # ---- B8: deleted is not gone
@@ -562,17 +563,13 @@ HOSTILE = "r\n::stop-commands::x\x1b[2J"
 def test_e4_text_of_strangers_stays_on_its_line(server: ApiServer, kubeconfig: Path) -> None:
     tainted(server, "n1", SPOT, annotation=claim(SPOT, run=HOSTILE, deadline=HOSTILE))
     for verb, more in (("status", []), ("recover", []), ("recover", ["--all"])):
-        ended = taintlab(verb, "--context", CONTEXT, "--kubeconfig", kubeconfig, *more)
+        ended = taintlab_here(verb, "--context", CONTEXT, "--kubeconfig", kubeconfig, *more)
         assert "\x1b" not in ended.out + ended.err
         assert not any(line.startswith("::") for line in (ended.out + ended.err).splitlines())
 
 
-def _python(text: str) -> dict[str, Any]:
-    return {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": sys.executable, "args": ["-c", text]}}
-
-
-def test_credentials_that_cannot_be_had_are_not_nothing(server: ApiServer, tmp_path: Path) -> None:
-    """A cluster that cannot be asked is not known: exit 5, never 0."""
+def test_a_cluster_that_does_not_answer_is_not_nothing(server: ApiServer, tmp_path: Path) -> None:
+    """What cannot be asked is not known: exit 5, never 0."""
     kubeconfig = server.kubeconfig(tmp_path / "kubeconfig")
     body = yaml.safe_load(kubeconfig.read_text())
     body["clusters"][0]["cluster"]["server"] = "http://127.0.0.1:9"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -27,6 +28,19 @@ def merged(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any
         else:
             out[key] = copy.deepcopy(value)
     return out
+
+
+def _is_in(at: str, collection: str) -> bool:
+    """Whether an object's path is in a collection: that of a namespace, or of the whole cluster."""
+    parent = at.rsplit("/", 1)[0]
+    return collection in (parent, re.sub(r"/namespaces/[^/]+(?=/[^/]+$)", "", parent))
+
+
+def _is_selected(obj: Json, selector: str) -> bool:
+    """``key=value`` and ``key`` terms, as far as we use them."""
+    labels = obj["metadata"].get("labels") or {}
+    terms = (term.partition("=") for term in selector.split(",") if term)
+    return all(key in labels and (not equals or labels[key] == value) for key, equals, value in terms)
 
 
 class FakeCluster:
@@ -82,7 +96,11 @@ class FakeCluster:
 
     async def list(self, path: str, **query: str) -> Listing:
         """See the port."""
-        items = [copy.deepcopy(obj) for at, obj in self.objects.items() if at.rsplit("/", 1)[0] == path]
+        items = [
+            copy.deepcopy(obj)
+            for at, obj in self.objects.items()
+            if _is_in(at, path) and _is_selected(obj, query.get("labelSelector", ""))
+        ]
         return Listing(items, str(self._version), self._clock.now())
 
     async def create(self, path: str, body: Mapping[str, Any]) -> Json:
@@ -101,7 +119,13 @@ class FakeCluster:
         wanted = (body.get("metadata") or {}).get("resourceVersion")
         if wanted is not None and wanted != there["metadata"]["resourceVersion"]:
             raise Conflict(f"PATCH {path}: 409", status=409, reason="Conflict")
-        stored = self.put(path, merged(there, body))
+        after = merged(there, body)
+        after["metadata"]["resourceVersion"] = there["metadata"]["resourceVersion"]
+        # A patch that changes nothing is no write: the version stays.
+        stored = there if after == there else self.put(path, after)
+        meta = stored["metadata"]
+        if meta.get("deletionTimestamp") and not meta.get("finalizers"):
+            self.drop(path)
         await self.wake()
         if self.lose_answers:
             self.lose_answers -= 1
@@ -113,7 +137,11 @@ class FakeCluster:
         there = await self.get(path)
         if uid is not None and there["metadata"]["uid"] != uid:
             raise Conflict(f"DELETE {path}: 409", status=409, reason="Conflict")
-        self.drop(path)
+        if there["metadata"].get("finalizers"):
+            there["metadata"].setdefault("deletionTimestamp", "2026-01-01T00:00:00Z")
+            self.put(path, there)
+        else:
+            self.drop(path)
         await self.wake()
 
     async def watch(self, path: str, *, resource_version: str, **query: str) -> AsyncIterator[WatchLine]:

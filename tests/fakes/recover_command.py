@@ -1,7 +1,12 @@
-"""``taintlab recover`` and ``status`` against a scripted API server, in a process of their own; run folders by hand."""
+"""``taintlab recover`` and ``status`` against a scripted API server; run folders by hand.
+
+`taintlab` starts the command in a process of its own, `taintlab_here` calls its `main` (a tenth of the time).
+"""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -11,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.cli import main
 from tests.fakes import api_objects as objects
 from tests.fakes.api_server import CONTEXT, ApiServer
 
@@ -124,3 +130,12 @@ def taintlab(*arguments: object, kubeconfig: Path | None = None, timeout_s: floa
     )
     assert "defect" not in done.stderr, done.stderr
     return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def taintlab_here(*arguments: object) -> Ended:
+    """Run a verb in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([str(argument) for argument in arguments])
+    assert "defect" not in err.getvalue(), err.getvalue()
+    return Ended(code, out.getvalue(), err.getvalue())

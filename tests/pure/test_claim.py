@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import copy
+import random
 from typing import Any
 
 import pytest
 
 from harness.errors import ClusterError
-from harness.faults.claim import CLAIM_ANNOTATION, CORDON, Change, claim_of, cordon, put_taint, release
+from harness.faults.claim import (
+    CLAIM_ANNOTATION,
+    CORDON,
+    Change,
+    Claim,
+    Holder,
+    claim_of,
+    cordon,
+    ours_on,
+    parse_claim,
+    put_taint,
+    release,
+    renew,
+)
 from harness.model.taints import Effect, Taint
 
 SPOT = Taint("spot", Effect.NO_EXECUTE, "x")
@@ -47,7 +61,9 @@ def tainted(before: dict[str, Any], taint: Taint = SPOT, run: str = "r1") -> dic
 
 def released(now: dict[str, Any], what: Change | None = None) -> dict[str, Any]:
     """`now` after our undo."""
-    plan = release(now, what)
+    claim = claim_of(now)
+    assert claim is not None
+    plan = release(now, claim, what)
     return now if plan.patch is None else merged(now, plan.patch)
 
 
@@ -86,7 +102,10 @@ def test_patches_are_guarded_by_the_resource_version() -> None:
     before = node()
     patch = put_taint(before, SPOT, run="r1", deadline="")
     assert patch["metadata"]["resourceVersion"] == "7"
-    plan = release(merged(before, patch))
+    during = merged(before, patch)
+    claim = claim_of(during)
+    assert claim is not None
+    plan = release(during, claim)
     assert plan.patch is not None
     assert plan.patch["metadata"]["resourceVersion"] == "7"
 
@@ -99,7 +118,9 @@ def test_a_second_run_is_refused() -> None:
 def test_a_taint_that_somebody_changed_since_is_left_alone_and_named() -> None:
     during = tainted(node())
     during["spec"]["taints"][0]["value"] = "theirs"
-    plan = release(during)
+    claim = claim_of(during)
+    assert claim is not None
+    plan = release(during, claim)
     assert plan.left_alone == ("taint spot=theirs:NoExecute: changed by somebody else since we wrote spot=x:NoExecute",)
     after = released(during)
     assert after["spec"]["taints"] == [{"key": "spot", "effect": "NoExecute", "value": "theirs"}]
@@ -122,13 +143,149 @@ def test_taints_that_others_added_meanwhile_stay() -> None:
     assert released(during)["spec"]["taints"] == [newcomer, ANOTHER.to_api()]
 
 
-def test_nothing_to_do_without_a_claim() -> None:
-    assert release(node(SPOT)).patch is None
+def copy_of(during: dict[str, Any]) -> Claim:
+    """The claim as the process or the ledger holds it."""
+    claim = claim_of(during)
+    assert claim is not None
+    return claim
 
 
-@pytest.mark.parametrize("raw", ["", "{}", "no json", '{"run": "r"}'])
-def test_an_unreadable_claim_is_named_and_left_alone(raw: str) -> None:
-    broken = node()
-    broken["metadata"]["annotations"][CLAIM_ANNOTATION] = raw
-    with pytest.raises(ClusterError, match="cannot be read"):
-        release(broken)
+@pytest.mark.parametrize("before", BEFORE.values(), ids=BEFORE.keys())
+def test_a_copy_is_enough_when_the_annotation_was_stripped(before: dict[str, Any]) -> None:
+    during = merged(tainted(before), cordon(tainted(before), run="r1", deadline=""))
+    claim = copy_of(during)
+    assert set(ours_on(during, claim)) >= {"taint spot=x:NoExecute"}
+    del during["metadata"]["annotations"][CLAIM_ANNOTATION]
+    after = merged(during, release(during, claim).patch or {})
+    assert after == before
+    assert ours_on(after, claim) == ()
+
+
+def test_another_runs_annotation_stays() -> None:
+    claim = copy_of(tainted(node()))
+    theirs = tainted(node(), ANOTHER, run="r2")
+    plan = release(theirs, claim)
+    assert plan.patch is None
+    assert plan.missing == ("taint spot=x:NoExecute",)
+    assert ours_on(theirs, claim) == ()
+
+
+def test_a_taint_that_was_there_before_with_our_value_is_not_ours() -> None:
+    same = Taint("spot", Effect.NO_EXECUTE, "x", "2026-01-01T00:00:00Z")
+    before = node(same)
+    during = tainted(before)
+    claim = copy_of(during)
+    assert released(during) == before
+    assert ours_on(before, claim) == ()
+
+
+def test_a_node_that_an_administrator_uncordoned_stays_so_and_is_named() -> None:
+    before = node(unschedulable=True)
+    during = merged(before, cordon(before, run="r1", deadline=""))
+    del during["spec"]["unschedulable"]
+    plan = release(during, copy_of(during))
+    assert "unschedulable" not in merged(during, plan.patch or {})["spec"]
+    assert plan.left_alone == ("cordon: it was there before us, and somebody else uncordoned the node since",)
+
+
+def test_unknown_fields_of_others_taints_survive() -> None:
+    before = node(ANOTHER)
+    before["spec"]["taints"][0]["future"] = {"field": 1}
+    before["spec"]["taints"].append({"key": "late", "effect": "NoNewThing"})
+    assert released(tainted(before)) == before
+
+
+def test_holder_and_heartbeat_are_kept_and_renewed() -> None:
+    holder = Holder("h", "b", 1, 2, 3)
+    during = merged(
+        node(), put_taint(node(), SPOT, run="r1", deadline="d", holder=holder, heartbeat="2026-01-01T00:00:00Z")
+    )
+    patch = renew(during, "r1", "2026-01-01T00:00:30Z")
+    assert patch is not None
+    assert "spec" not in patch
+    assert patch["metadata"]["resourceVersion"] == "7"
+    renewed = claim_of(merged(during, patch))
+    assert renewed is not None
+    assert (renewed.holder, renewed.heartbeat) == (holder, "2026-01-01T00:00:30Z")
+    assert renewed.taints == copy_of(during).taints
+    assert renew(during, "r2", "now") is None
+    assert renew(node(), "r1", "now") is None
+    assert Holder.parse(holder.to_api()) == holder
+
+
+@pytest.mark.parametrize("value", [None, 1, "x", [], {}, {"host": "h", "pid": "7"}, {"host": 1}])
+def test_a_holder_that_is_none_is_a_value_error(value: object) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        Holder.parse(value)
+
+
+def test_a_claim_of_an_older_release_is_read() -> None:
+    old = '{"version":1,"run":"r","deadline":"d","taints":[],"unschedulableBefore":false}'
+    assert parse_claim(old, node="n") == Claim("r", "d", (), False)
+
+
+GOOD = copy_of(tainted(node(OTHERS_SAME_IDENTITY))).to_json()
+BAD = {
+    "empty": "",
+    "no json": "no json",
+    "no mapping": "[]",
+    "nothing in it": "{}",
+    "no taints": '{"version":1,"run":"r"}',
+    "1e999": GOOD.replace('"index":0', '"index":1e999'),
+    "a negative index": GOOD.replace('"index":0', '"index":-1'),
+    "a huge index": GOOD.replace('"index":0', '"index":' + "9" * 5000),
+    "100,000 brackets": "[" * 100_000,
+    "brackets below the cap": "[" * 60_000,
+    "brackets inside": GOOD[:-1] + ',"x":' + "[" * 30_000 + "]" * 30_000 + "}",
+    "an effect that is none": GOOD.replace("NoExecute", "NoSleep"),
+    "a key that is a number": GOOD.replace('"key":"spot"', '"key":7'),
+    "before is another taint": GOOD.replace('"before":{"key":"spot"', '"before":{"key":"other"'),
+    "too large": GOOD[:-1] + ',"x":"' + "a" * 70_000 + '"}',
+    "a lone surrogate": GOOD.replace("spot", "\ud800"),
+    "an escaped lone surrogate": GOOD.replace("spot", "\\ud800"),
+    "no text": None,
+    "a list": ["x"],
+    "a holder that is none": GOOD[:-1] + ',"holder":7}',
+    "version as a text": GOOD.replace('"version":1', '"version":"1"'),
+}
+
+
+@pytest.mark.parametrize("raw", BAD.values(), ids=BAD.keys())
+def test_any_bad_claim_is_one_cluster_error_that_names_the_node(raw: Any) -> None:
+    with pytest.raises(ClusterError, match="node n: .*cannot be read") as caught:
+        parse_claim(raw, node="n")
+    assert str(caught.value).isprintable()
+
+
+def test_a_claim_of_another_version_is_not_undone_by_the_rules_of_this_one() -> None:
+    with pytest.raises(ClusterError, match="written by another version"):
+        parse_claim(GOOD.replace('"version":1', '"version":2'), node="n")
+
+
+def test_an_unreadable_annotation_is_not_written_but_told() -> None:
+    during = tainted(node())
+    claim = copy_of(during)
+    during["metadata"]["annotations"][CLAIM_ANNOTATION] = "garbage"
+    after = merged(during, release(during, claim).patch or {})
+    assert "taints" not in after["spec"]
+    assert after["metadata"]["annotations"][CLAIM_ANNOTATION] == "garbage"
+    assert "cannot be read" in ours_on(after, claim)[0]
+
+
+def test_mutated_claims_raise_nothing_else() -> None:
+    """Every reader of a stranger's text is total: 4,000 mutations, read or refused."""
+    chance = random.Random(1)
+    read = 0
+    bits = ['"', "{", "}", "[", "]", "null", "1e999", "\\u0000", "\x00", "-1", "true", ",", ":", "9" * 400, "\ud800"]
+    for _ in range(4000):
+        text = GOOD
+        for _ in range(chance.randint(1, 4)):
+            start = chance.randrange(len(text) + 1)
+            end = min(len(text), start + chance.randint(0, 12))
+            text = text[:start] + chance.choice(bits) + text[end:]
+        try:
+            parse_claim(text, node="n")
+            read += 1
+        except ClusterError as error:
+            assert "node n" in str(error)
+    assert read < 4000
