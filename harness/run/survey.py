@@ -41,8 +41,8 @@ class ClaimedNode:
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """An object that carries our label. `name`: with its namespace, for people. `owners`: UIDs. `deleting_since`: RFC 3339, "" when it is not being deleted;
-    `finalizers` then hold it.
+    """An object that carries our label. `name`: with its namespace, for people. `owners`: UIDs. `deleting_since`:
+    RFC 3339, "" when it is not being deleted; `finalizers` then hold it.
     """
 
     kind: str

@@ -131,7 +131,7 @@ async def _open_context(context: str, where: Where, clock: Clock, *, for_writing
         prometheus_url=where.prometheus,
         kubernetes_version=version,
         settings=settings,
-        reach={"context": context, "kubeconfig": str(where.kubeconfig) if where.kubeconfig else None},
+        reach={"context": context, "kubeconfig": str(where.kubeconfig.absolute()) if where.kubeconfig else None},
         flags=flags,
         notes=notes,
     )

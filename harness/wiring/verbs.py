@@ -141,7 +141,8 @@ async def _list_only(cluster: Cluster, patience: Patience) -> Recovered:
 
 async def _recover_folder(path: Path, wanted: Wanted, where: Where, say: Callable[[str], None]) -> Recovered:
     folder = folders.RunFolder(path)
-    if not folder.ledger.exists() and not folder.ledger.is_symlink():
+    missing = not folder.ledger.exists() and not folder.ledger.is_symlink()
+    if missing or folder.ledger.is_dir():
         raise UsageError(f"{path}: no run to recover here (no {folder.ledger.name}); run folders hold one")
     written_ns = folder.ledger.lstat().st_mtime_ns
     read = read_ledger(folder.ledger)
