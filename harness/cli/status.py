@@ -1,4 +1,4 @@
-"""``taintlab status``: what of ours is on a cluster."""
+"""``taintlab status``: what runs left on a cluster."""
 
 from __future__ import annotations
 
@@ -14,21 +14,32 @@ from harness.wiring.verbs import status_verb
 
 def add_parser(subparsers: Any) -> None:
     """Register the verb."""
-    parser: argparse.ArgumentParser = subparsers.add_parser("status", help="what of ours is on a cluster")
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "status",
+        help="what runs left on a cluster",
+        epilog="exit codes: 0 everything was looked at, whether something is there or not; 3 something could not be "
+        "looked at",
+    )
     add_where(parser)
     parser.add_argument("--json", action="store_true", help='{"leftovers": [...]} on stdout')
     parser.set_defaults(handler=handle)
 
 
 def handle(options: argparse.Namespace) -> int:
-    """Always 0 when the cluster answered: having something there is no error."""
-    found = asyncio.run(status_verb(where_of(options)))
+    """0 when it could look everywhere: having something there is no error. 3 otherwise."""
+    seen = asyncio.run(status_verb(where_of(options)))
     if options.json:
-        print(json.dumps({"leftovers": [item.to_json() for item in found]}, indent=1))
-    elif not found:
-        print("nothing of ours is on the cluster")
+        body: dict[str, Any] = {"leftovers": [item.to_json() for item in seen.leftovers]}
+        if seen.unknown:
+            body["unknown"] = list(seen.unknown)
+        print(json.dumps(body, indent=1))
     else:
-        for item in found:
+        for item in seen.leftovers:
             print(f"{item.kind} {item.name}: {item.what}, of run {item.run}")
-        print("take it off with: taintlab recover")
-    return int(ExitCode.PASS)
+        for text in seen.unknown:
+            print(f"not known: {text}")
+        if seen.leftovers:
+            print("undo it with: taintlab recover")
+        elif not seen.unknown:
+            print("nothing of taintlab is on the cluster")
+    return int(ExitCode.INCONCLUSIVE if seen.unknown else ExitCode.PASS)

@@ -142,17 +142,18 @@ async def heal_node(
     uid: str = "",
     what: Change | None = None,
     fence_first: bool = False,
+    copy_only: bool = False,
 ) -> Healed:
     """Undo all that run `run` did to the node, or one change, and look whether it is undone. Safe to repeat.
 
     What was done is read from the node's own claim if it is that run's, and from `claim`, the copy that the process or
     the ledger holds (None: there is none). `uid`: of the node that was changed, "" when not known; a node that is gone,
     or another one, is healed by that. `fence_first`: a write to that node may still be under way (its answer was lost,
-    or its process died).
+    or its process died). `copy_only`: undo nothing but what `claim` says: annotations can be written by strangers.
 
     StillThere when something is left. Other errors as `Patience.keep_trying` has them: the last one when time is up.
     """
-    heal = _Heal(cluster, name, claim, run, uid, what, fence_first)
+    heal = _Heal(cluster, name, claim, run, uid, what, fence_first, copy_only)
     healed, left = await patience.keep_trying(heal.once)
     if left:
         raise StillThere(name, left)
@@ -168,6 +169,7 @@ class _Heal:
     uid: str
     what: Change | None
     fence_first: bool
+    copy_only: bool
     sent: bool = False  # an undo whose answer was lost: what is missing from then on may be our own work
     found: Healed | None = None
 
@@ -186,8 +188,8 @@ class _Heal:
             node = await self.cluster.merge_patch(node_path(self.name), fence(node, self.run))
             self.fence_first = False
         own = own_claim(node, self.run)
-        claim = own or self.copy or Claim(self.run, "")
-        if self.copy is not None:
+        claim = (self.copy if self.copy_only else own or self.copy) or Claim(self.run, "")
+        if self.copy is not None and not self.copy_only:
             claim = claim.joined(self.copy)
         plan = release(node, claim, self.what)
         before = self.found if self.sent else None

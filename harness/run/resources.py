@@ -1,14 +1,18 @@
-"""From a manifest's apiVersion and kind to an API path, by the server's own discovery documents."""
+"""From a manifest's apiVersion and kind to an API path, by the server's own discovery documents; and every type that
+can hold an object of a run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
+
+import msgspec
 
 from harness.errors import ClusterError, NotFound, UsageError
-from harness.run.ledger import RUN_LABEL
 from harness.run.ports import Cluster, Json
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +25,53 @@ class Resource:
     namespaced: bool
     verbs: frozenset[str]
 
+    @property
+    def group(self) -> str:
+        """``apps``; "" for the core group."""
+        return self.api_version.rpartition("/")[0]
+
     def collection(self, namespace: str | None = None) -> str:
         """The path of the collection: of one namespace, or of the whole cluster (None)."""
-        root = f"/api/{self.api_version}" if "/" not in self.api_version else f"/apis/{self.api_version}"
         middle = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
-        return f"{root}{middle}/{self.plural}"
+        return f"{_root(self.api_version)}{middle}/{self.plural}"
+
+
+def _root(api_version: str) -> str:
+    return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+
+
+class _Type(msgspec.Struct):
+    name: str
+    kind: str
+    namespaced: bool = False
+    verbs: list[str] = []
+
+
+class _Types(msgspec.Struct):
+    """An APIResourceList."""
+
+    resources: list[_Type]
+
+
+class _Version(msgspec.Struct):
+    groupVersion: str  # noqa: N815 -- the API's own name
+
+
+class _Group(msgspec.Struct):
+    name: str
+    versions: list[_Version]
+    preferredVersion: _Version | None = None  # noqa: N815 -- the API's own name
+
+    def ordered(self) -> list[str]:
+        """Every served version, the preferred one first."""
+        first = [self.preferredVersion.groupVersion] if self.preferredVersion else []
+        return list(dict.fromkeys(first + [version.groupVersion for version in self.versions]))
+
+
+class _Groups(msgspec.Struct):
+    """An APIGroupList."""
+
+    groups: list[_Group]
 
 
 class Resources:
@@ -36,15 +82,25 @@ class Resources:
         self._cluster = cluster
         self._known: dict[str, tuple[Resource, ...]] = {}
 
+    async def versions(self) -> list[list[str]]:
+        """The versions that each API group serves, the preferred one first; ``v1`` of the core group leads.
+        ClusterError when the groups cannot be listed.
+        """
+        path = "/apis"
+        groups = _converted(await self._cluster.get(path), _Groups, path).groups
+        return [["v1"], *(group.ordered() for group in groups)]
+
     async def of_version(self, api_version: str) -> tuple[Resource, ...]:
-        """All types of one group version; NotFound when the server does not serve it."""
+        """All types of one group version; NotFound when the server does not serve it, ClusterError when what it says
+        cannot be read.
+        """
         if api_version not in self._known:
-            root = f"/api/{api_version}" if "/" not in api_version else f"/apis/{api_version}"
-            body = await self._cluster.get(root)
+            path = _root(api_version)
+            types = _converted(await self._cluster.get(path), _Types, path).resources
             self._known[api_version] = tuple(
-                Resource(api_version, item["kind"], item["name"], item["namespaced"], frozenset(item["verbs"]))
-                for item in body["resources"]
-                if "/" not in item["name"]
+                Resource(api_version, each.kind, each.name, each.namespaced, frozenset(each.verbs))
+                for each in types
+                if "/" not in each.name
             )
         return self._known[api_version]
 
@@ -59,29 +115,10 @@ class Resources:
                 return resource
         raise UsageError(f"{where}: the cluster knows no {kind} in {api_version} (is a CRD missing?)")
 
-    async def labelled(self) -> list[tuple[str, Json]]:
-        """(path, object) of everything on the cluster that carries our run label and has no owner (owned things go
-        with theirs).
-        """
-        groups = await self._cluster.get("/apis")
-        versions = ["v1"] + [group["preferredVersion"]["groupVersion"] for group in groups["groups"]]
-        found: list[tuple[str, Json]] = []
-        for version in versions:
-            try:
-                types = await self.of_version(version)
-            except ClusterError:
-                continue  # an aggregated API that is down holds nothing of ours: we create through the types we find
-            for resource in types:
-                if {"list", "delete"} <= resource.verbs:
-                    found.extend(await self._labelled_of(resource))
-        return found
 
-    async def _labelled_of(self, resource: Resource) -> list[tuple[str, Json]]:
-        listing = await self._cluster.list(resource.collection(), labelSelector=RUN_LABEL)
-        out = []
-        for item in listing.items:
-            meta: Mapping[str, Any] = item["metadata"]
-            if not meta.get("ownerReferences"):
-                item.setdefault("kind", resource.kind)
-                out.append((f"{resource.collection(meta.get('namespace'))}/{meta['name']}", item))
-        return out
+def _converted(body: Json, kind: type[T], path: str) -> T:
+    """Discovery comes from aggregated API servers too, and these are anybody's."""
+    try:
+        return msgspec.convert(body, type=kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise ClusterError(f"GET {path}: is no discovery document ({error})") from error

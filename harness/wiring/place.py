@@ -73,14 +73,19 @@ async def open_place(where: Where, *, clock: Clock, for_writing: bool) -> AsyncI
     if where.context is not None:
         place = await _open_context(where.context, where, clock, for_writing=for_writing)
     else:
-        place = await _open_lab(labs.get(where.lab or _only_lab()), where, clock)
+        place = await _open_lab(labs.get(where.lab or only_lab()), where, clock)
     try:
         yield place
     finally:
         await place.cluster.close()
 
 
-def _only_lab() -> str:
+def is_kind(context: str) -> bool:
+    """Whether a context is one of kind's own, by its name."""
+    return context.startswith(_KIND_PREFIX)
+
+
+def only_lab() -> str:
     """The lab that is meant when none is named: the only one that is up."""
     up = [row.name for row in labs.listing() if labs.find(row.name) is not None]
     if len(up) == 1:
@@ -107,7 +112,7 @@ async def _open_lab(lab: Lab, where: Where, clock: Clock) -> Place:
 
 
 async def _open_context(context: str, where: Where, clock: Clock, *, for_writing: bool) -> Place:
-    if for_writing and not context.startswith(_KIND_PREFIX) and context not in where.allow:
+    if for_writing and not is_kind(context) and context not in where.allow:
         raise UsageError(
             f"context {context} is neither a lab nor kind: if it may really be changed, add --allow-context {context}"
         )
@@ -126,7 +131,7 @@ async def _open_context(context: str, where: Where, clock: Clock, *, for_writing
         prometheus_url=where.prometheus,
         kubernetes_version=version,
         settings=settings,
-        reach={"context": context, "kubeconfig": str(where.kubeconfig) if where.kubeconfig else None},
+        reach={"context": context, "kubeconfig": str(where.kubeconfig.absolute()) if where.kubeconfig else None},
         flags=flags,
         notes=notes,
     )

@@ -1,103 +1,239 @@
-"""Taking off what is ours: from a run folder, or from the cluster alone when the folder is gone."""
+"""Taking off what a run left: by its ledger, or by the claims and labels on the cluster when there is no ledger.
+
+Nothing here fails as a whole: each node, object and type is tried on its own, and whatever is still there, or could
+not be looked at, is told by name.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
-from harness.clock import SystemClock
-from harness.errors import ClusterError
-from harness.faults.claim import Claim, claim_of
+from harness.errors import ClusterError, UsageError
+from harness.faults.claim import Claim, Holder
 from harness.faults.nodes import heal_node
 from harness.faults.patience import Patience
-from harness.history.folder import RunFolder
-from harness.run.ledger import RUN_LABEL, Ledger, outstanding
-from harness.run.ports import Cluster
-from harness.run.resources import Resources
-from harness.run.workload import delete_ours
+from harness.run.ports import Cluster, Json
+from harness.run.removal import GONE_WITHIN_S, Removal, pods_left, pods_of, remove_object, why_left
+from harness.run.survey import ClaimedNode, Labelled, Thing, claimed_nodes, each, labelled_objects, look
+from harness.wiring.alive import sign_of_life
+from reports.words import one_line
 
-_HEAL_WITHIN_NS = 30 * 10**9
+HEAL_S = 60.0
+"""How long one node is tried; a throttled or restarting API server is back within that."""
+_USUAL_GRACE_S = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Leftover:
-    """One thing of ours on the cluster. `run`: whose it is; `what`: for people; `path`: the object's API path."""
+class Site:
+    """Where and how something is recovered. `here`: this process, to tell whether a run of this machine is alive.
+    `say`: one line for people, before anything is done. `force`: also what belongs to a run that is still alive.
+    """
 
-    kind: str
-    name: str
-    run: str
-    what: str
-    path: str
+    cluster: Cluster
+    patience: Patience
+    here: Holder
+    say: Callable[[str], None]
+    force: bool = False
 
-    def to_json(self) -> dict[str, str]:
-        """As `taintlab status --json` prints it."""
-        return asdict(self)
+    def tries(self, seconds: float = HEAL_S) -> Patience:
+        """Patience for one thing, from now on."""
+        now_ns = self.patience.clock.now().mono_ns
+        return self.patience.until(min(self.patience.deadline_ns, now_ns + int(seconds * 1e9)))
 
-
-async def leftovers(cluster: Cluster, *, run: str | None = None) -> list[Leftover]:
-    """Everything on the cluster that carries our claim or label, of run `run` or of any. Reads only."""
-    found = []
-    for node in (await cluster.list("/api/v1/nodes")).items:
-        name = node["metadata"]["name"]
-        try:
-            claim = claim_of(node)
-        except ClusterError as error:
-            found.append(Leftover("Node", name, "unknown", str(error), f"/api/v1/nodes/{name}"))
-            continue
-        if claim is not None and run in (None, claim.run):
-            found.append(Leftover("Node", name, claim.run, _describe(claim), f"/api/v1/nodes/{name}"))
-    for path, item in await Resources(cluster).labelled():
-        owner = item["metadata"]["labels"][RUN_LABEL]
-        if run in (None, owner):
-            name = item["metadata"]["name"]
-            found.append(Leftover(item["kind"], name, owner, f"{item['kind']} {name}", path))
-    return found
-
-
-def _describe(claim: Claim) -> str:
-    parts = [f"taint {undo.ours}" for undo in claim.taints]
-    if claim.unschedulable_before is not None:
-        parts.append("cordon")
-    return ", ".join(parts) + f" (due off by {claim.deadline})"
+    def sign_of_life(self, claim: Claim) -> str:
+        """Why the claim's run counts as alive; "" when it does not."""
+        return sign_of_life(claim, here=self.here, wall_ns=self.patience.clock.now().wall_ns)
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """`undone`: what was taken off. `left_alone`: what somebody else changed since. `remaining`: what is still
-    there, with why.
+    """What came of it, one clean line each. `undone`: what was taken off. `left_alone`: what somebody else changed
+    since. `remaining`: what is still there or not known, with why. `notes`: what else is to be said. `refused`: why
+    nothing was undone; `remaining` then is what would have been.
     """
 
-    undone: tuple[str, ...]
-    left_alone: tuple[str, ...]
-    remaining: tuple[str, ...]
+    undone: tuple[str, ...] = ()
+    left_alone: tuple[str, ...] = ()
+    remaining: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    refused: str = ""
 
 
-async def recover(cluster: Cluster, *, folder: RunFolder | None, run: str | None) -> Recovered:
-    """Undo everything of run `run` (None: of every run) that is on the cluster; the ledger in `folder` is brought up
-    to date.
+@dataclass(slots=True)
+class Book:
+    """Collects the lines of a `Recovered`; text of strangers (names, values, API messages) is cleaned here."""
 
-    Works from the claims on the nodes and the labels on objects: the folder is not needed. Each thing is tried even
-    when others fail.
+    undone: list[str] = field(default_factory=list)
+    left_alone: list[str] = field(default_factory=list)
+    remaining: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def closed(self) -> Recovered:
+        """Everything said, each thing once."""
+        return Recovered(_said(self.undone), _said(self.left_alone), _said(self.remaining), _said(self.notes))
+
+
+def _said(lines: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one_line(text, 500) for text in lines))
+
+
+def alive_error(run: str, why: str) -> UsageError:
+    """The refusal to touch a living run."""
+    text = f"run {run} is still alive: {why}; wait for its end, or stop it (it heals itself); --force overrides"
+    return UsageError(one_line(text))
+
+
+async def undo_node(
+    site: Site, book: Book, name: str, claim: Claim, *, run: str, uid: str, copy_only: bool
+) -> str | None:
+    """Heal one node and say so in `book`; how it was healed ("": the usual way), None when it is not.
+
+    `copy_only`: undo what `claim` says and nothing that the node's annotation adds. The run's process is gone: a write
+    of it may still be under way, so the node is fenced first.
     """
-    undone: list[str] = []
-    left_alone: list[str] = []
-    remaining: list[str] = []
-    clock = SystemClock()
-    patience = Patience(clock, asyncio.sleep, clock.now().mono_ns + _HEAL_WITHIN_NS)
-    for item in await leftovers(cluster, run=run):
-        try:
-            if item.kind == "Node":
-                healed = await heal_node(cluster, item.name, None, run=item.run, patience=patience, fence_first=True)
-                left_alone += [f"node {item.name}: {text}" for text in healed.left_alone]
-            else:
-                await delete_ours(cluster, item.path, run_id=run)
-        except ClusterError as error:
-            remaining.append(f"{item.kind} {item.name}: {error}")
+    try:
+        healed = await heal_node(
+            site.cluster,
+            name,
+            claim,
+            run=run,
+            patience=site.tries(),
+            uid=uid,
+            fence_first=True,
+            copy_only=copy_only,
+        )
+    except ClusterError as error:
+        book.remaining.append(f"node {name}: {claim.words()}: {error}")
+        return None
+    book.left_alone += [f"node {name}: {text}" for text in healed.left_alone]
+    what = claim.words()
+    if healed.missing:
+        what += f" (not there any more: {', '.join(healed.missing)})"
+    book.undone.append(f"node {name}: {healed.gone or what}")
+    return healed.gone
+
+
+async def recover_claims(site: Site, *, run: str | None) -> Recovered:
+    """Undo what the claims on the nodes and the labels on objects say of run `run`, or of every run (None).
+
+    UsageError when `run` is still alive; of several runs, a living one is left alone and named.
+    """
+    book = Book()
+    nodes, unknown = await claimed_nodes(site.cluster, site.patience)
+    book.remaining += [f"not known: {text}" for text in unknown]
+    alive = _alive(site, nodes)
+    if run is not None and run in alive:
+        raise alive_error(run, alive[run])
+    await _undo_claims(site, book, nodes, run=run, alive=alive)
+    seen = await labelled_objects(site.cluster, site.patience)
+    book.remaining += [f"not known: {text}" for text in seen.unknown]
+    await _undo_labels(site, book, seen, run=run, alive=alive)
+    return book.closed()
+
+
+def _alive(site: Site, nodes: Iterable[ClaimedNode]) -> dict[str, str]:
+    """The runs that are alive, with why; none when they are to be recovered anyway."""
+    if site.force:
+        return {}
+    signs = {node.claim.run: site.sign_of_life(node.claim) for node in nodes if node.claim is not None}
+    found = {node.claim.run for node in nodes if node.claim is not None and site.sign_of_life(node.claim)}
+    return {run: signs[run] or "another of its claims is fresh" for run in found}
+
+
+async def _undo_claims(
+    site: Site, book: Book, nodes: Iterable[ClaimedNode], *, run: str | None, alive: dict[str, str]
+) -> None:
+    due: list[tuple[str, str, Claim]] = []
+    for node in nodes:
+        if node.claim is None:
+            book.remaining.append(f"node {node.name}: {node.problem}")
+        elif run not in (None, node.claim.run):
+            continue
+        elif node.claim.run in alive:
+            book.remaining.append(f"node {node.name}: {_left_to(node.claim.run, alive)}")
         else:
-            undone.append(f"{item.kind} {item.name}: {item.what}")
-    if folder is not None and not remaining:
-        ledger = Ledger(folder.ledger)
-        for record in outstanding(folder.ledger):
-            ledger.healed(record.id)
-        ledger.close()
-    return Recovered(tuple(undone), tuple(left_alone), tuple(remaining))
+            due.append((node.name, node.uid, node.claim))
+            site.say(f"will undo on node {node.name}: {node.claim.words()} (run {node.claim.run})")
+
+    async def one(item: tuple[str, str, Claim]) -> None:
+        name, uid, claim = item
+        await undo_node(site, book, name, claim, run=claim.run, uid=uid, copy_only=False)
+
+    await each(due, one)
+
+
+def _left_to(run: str, alive: dict[str, str]) -> str:
+    return f"run {run} is still alive: {alive[run]}; left to it (--force overrides)"
+
+
+async def _undo_labels(site: Site, book: Book, seen: Labelled, *, run: str | None, alive: dict[str, str]) -> None:
+    """Delete what has no owner, then what its owner's deletion did not take with it; pods are waited for last."""
+    wanted = [thing for thing in seen.things if run in (None, thing.run)]
+    roots = {thing.path for thing in seen.roots}
+    for thing in wanted:
+        if thing.run in alive and thing.path in roots:
+            book.remaining.append(f"{thing.kind} {thing.name}: {_left_to(thing.run, alive)}")
+    due = [thing for thing in wanted if thing.run not in alive]
+    first = [thing for thing in due if thing.path in roots]
+    for thing in first:
+        site.say(f"will delete {thing.kind} {thing.name} (run {thing.run})")
+    await remove_things(site, book, first)
+    await remove_things(site, book, [thing for thing in due if thing.path not in roots and thing.kind != "Pod"])
+    for one in sorted({thing.run for thing in due}):
+        await tell_pods(site, book, one, [thing.namespace for thing in due if thing.run == one and thing.namespace])
+
+
+async def remove_things(site: Site, book: Book, things: Iterable[Thing]) -> None:
+    """Delete each of `things`, wait for all of them together, and say what came of each: none stops another."""
+
+    async def one(thing: Thing) -> None:
+        tell_removed(book, thing, await remove(site, thing.path, run=thing.run, uid=thing.uid))
+
+    await each(things, one, at_once=None)
+
+
+async def remove(site: Site, path: str, *, run: str, uid: str, lands_by_ns: int = 0) -> Removal:
+    """`remove_object` with the times of a recovery. The caller has seen that the object carries the run's label."""
+    return await remove_object(
+        site.cluster,
+        path,
+        run=run,
+        patience=site.tries(HEAL_S + GONE_WITHIN_S),
+        gone_within_s=GONE_WITHIN_S,
+        uid=uid,
+        lands_by_ns=lands_by_ns,
+    )
+
+
+def tell_removed(book: Book, thing: Thing, removal: Removal) -> None:
+    """What came of deleting one thing, in words."""
+    if removal.gone:
+        book.undone.append(f"{thing.kind} {thing.name}: {removal.why or 'gone'}")
+    else:
+        book.remaining.append(f"{thing.kind} {thing.name}: {removal.why}")
+
+
+async def tell_pods(site: Site, book: Book, run: str, namespaces: Iterable[str]) -> None:
+    """Wait until no pod of the run is left: deleted with their owners, they go when nothing holds them. Pods with a
+    grace period above 30 s get that much more time.
+    """
+    where = sorted(set(namespaces))
+    try:
+        pods = await look(site.patience, lambda: pods_of(site.cluster, run, where))
+        grace_s = max((_grace_s(pod) for pod in pods), default=0)
+        gone_by_ns = site.tries(GONE_WITHIN_S + max(0, grace_s - _USUAL_GRACE_S)).deadline_ns
+        patience = site.patience.until(gone_by_ns)
+        left = await pods_left(site.cluster, run, where, patience=patience, gone_by_ns=gone_by_ns)
+    except ClusterError as error:
+        book.remaining.append(f"not known: whether pods of run {run} are left in {', '.join(where)}: {error}")
+        return
+    for pod in left:
+        name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+        book.remaining.append(f"Pod {name}: {await why_left(site.cluster, pod)}")
+
+
+def _grace_s(pod: Json) -> int:
+    spec = pod.get("spec")
+    value = spec.get("terminationGracePeriodSeconds") if isinstance(spec, dict) else None
+    return value if isinstance(value, int) else _USUAL_GRACE_S
