@@ -63,10 +63,10 @@ def plain_lines(result: Result, folder: Path) -> Iterator[str]:
         yield f"evictions: {plural(len(result.evictions), 'pod')}: {tally(result.evictions)}"
         if sentence := replanned(result.evictions):
             yield f"  against the plan: {sentence}"
-        shown = _shown(result.evictions)
-        yield from _columns([_EVICTION_HEADER, *(_eviction_cells(row) for row in shown)])
-        if len(shown) < len(result.evictions):
-            yield f"  ... and {len(result.evictions) - len(shown):,} more"
+        picked = _shown(result.evictions)
+        yield from _columns([_EVICTION_HEADER, *(_eviction_cells(row) for row in picked)])
+        if len(picked) < len(result.evictions):
+            yield f"  ... and {len(result.evictions) - len(picked):,} more"
     phases = _phase_rows(result)
     if not any(phase.requests for phase in result.phases):
         yield ""
@@ -198,9 +198,9 @@ def _checks(result: Result, width: int) -> Table:
 
 
 def _evictions(result: Result, width: int) -> Table:
-    shown = _shown(result.evictions)
-    left = len(result.evictions) - len(shown)
-    more = f"; the {len(shown)} worst" if left else ""
+    picked = _shown(result.evictions)
+    left = len(result.evictions) - len(picked)
+    more = f"; the {len(picked)} worst" if left else ""
     table = _table(f"Evictions: {tally(result.evictions)}{more}")
     if sentence := replanned(result.evictions):
         table.caption = f"against the plan: {sentence}"
@@ -208,7 +208,7 @@ def _evictions(result: Result, width: int) -> Table:
     for at in keep:
         right = at >= 2
         table.add_column(_EVICTION_HEADER[at], justify="right" if right else "left", no_wrap=right, overflow="fold")
-    for row in shown:
+    for row in picked:
         style = "red" if row.verdict in VIOLATIONS else "yellow" if row.verdict is PodVerdict.UNKNOWN else "green"
         cells = _eviction_cells(row)
         table.add_row(*(Text(cells[at], style=style if at == 0 else "") for at in keep))

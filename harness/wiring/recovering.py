@@ -14,7 +14,7 @@ from harness.faults.claim import Claim, Holder
 from harness.faults.nodes import heal_node
 from harness.faults.patience import Patience
 from harness.run.ports import Cluster, Json
-from harness.run.removal import GONE_WITHIN_S, Removal, pods_left, pods_of, remove_object, why_left
+from harness.run.removal import GONE_WITHIN_S, Removal, labelled_in, pods_left, remove_object, why_left
 from harness.run.survey import ClaimedNode, Labelled, Thing, claimed_nodes, each, labelled_objects, look
 from harness.wiring.alive import sign_of_life
 from reports.words import one_line
@@ -220,7 +220,7 @@ async def tell_pods(site: Site, book: Book, run: str, namespaces: Iterable[str])
     """
     where = sorted(set(namespaces))
     try:
-        pods = await look(site.patience, lambda: pods_of(site.cluster, run, where))
+        pods = await look(site.patience, lambda: labelled_in(site.cluster, run, where))
         grace_s = max((_grace_s(pod) for pod in pods), default=0)
         gone_by_ns = site.tries(GONE_WITHIN_S + max(0, grace_s - _USUAL_GRACE_S)).deadline_ns
         patience = site.patience.until(gone_by_ns)
