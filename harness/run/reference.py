@@ -61,8 +61,9 @@ class Reference:
                 await create_node(self._cluster, self._clock, node, self._labels)
             for node in self._nodes:
                 await without_admission_taint(self._cluster, self._clock, node)
-            pods, node = await self._cluster.list(self._pods), await self._cluster.get(f"/api/v1/nodes/{self._own}")
-            version = node["metadata"]["resourceVersion"]
+            pods = await self._cluster.list(self._pods)
+            own = await self._cluster.get(f"/api/v1/nodes/{self._own}")
+            version = own["metadata"]["resourceVersion"]
             selector = {"fieldSelector": f"metadata.name={self._own}"}
             loops = [
                 self._watch("/api/v1/nodes", version, _taint_of, **selector),
