@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import re
 import threading
 from pathlib import Path
 
@@ -33,6 +34,9 @@ _DURABLE = (
 )
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 class Recorder:
     """Appends facts to ``history.jsonl``. Ids and order are those of the calls of `record`, which come from one event
     loop (or one thread at a time).
@@ -50,6 +54,7 @@ class Recorder:
         self._start = clock.now()
         self._next_id = 0
         self._failure: OSError | None = None
+        self._overdue: OSError | None = None
         self._closed = False
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_APPEND | os.O_CLOEXEC
         self._descriptor = os.open(path, flags, PRIVATE_FILE)
@@ -66,8 +71,10 @@ class Recorder:
 
     @property
     def failure(self) -> OSError | None:
-        """The first thing that the disk refused; every fact from there on is counted but lost."""
-        return self._failure
+        """The first thing that the disk refused: every fact from there on is counted but lost. Or that it had not taken
+        everything when `close` had waited long enough.
+        """
+        return self._failure or self._overdue
 
     def now_ns(self) -> int:
         """Nanoseconds since the run started."""
@@ -104,8 +111,9 @@ class Recorder:
             cause=cause,
         )
         self._next_id += 1
-        # A lone surrogate of a foreign text becomes its own JSON escape instead of an error.
-        line = json.dumps(to_json(entry), separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace")
+        text = json.dumps(to_json(entry), separators=(",", ":"), ensure_ascii=False)
+        # A lone surrogate of a foreign text is no character: the reader (RFC 8259) would refuse the line.
+        line = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text).encode()
         if not self._closed:
             self._lines.put((line + b"\n", isinstance(fact, _DURABLE)))
         return entry.id
@@ -120,7 +128,7 @@ class Recorder:
             self._lines.put(None)
         self._thread.join(timeout_s)
         if self._thread.is_alive():
-            self._failure = self._failure or TimeoutError(f"the disk did not take the history within {timeout_s:g} s")
+            self._overdue = TimeoutError(f"the disk did not take the history within {timeout_s:g} s")
 
     def _write_lines(self, folder: Path) -> None:
         """The thread: whatever has come meanwhile goes out in one write, and to the disk when a step is among it."""

@@ -1,8 +1,9 @@
 """Interpreting the plan: one step after the other, every deed in the history before and after, healing whatever
 happens.
 
-The order of endings is fixed: faults are undone first, then the cluster is looked at once more, the load is stopped,
-signals are read, the workload is removed. Whatever was raised, each of these happens, and none waits on another's luck.
+The order of endings is fixed: faults are undone first, then the load is stopped, signals are read, the cluster is
+looked at once more, the workload is removed. Whatever was raised, each of these happens, and none waits on another's
+luck.
 """
 
 from __future__ import annotations
@@ -197,7 +198,10 @@ class Conductor:
             # Cancelled or unforeseen, in the middle of it: whether it happened is not known.
             record(events.StepIndeterminate(step.id, f"{type(error).__name__}: {error}"), source="run", cause=cause)
             raise
-        record(events.StepDone(step.id, detail if isinstance(detail, dict) else {}), source="run", cause=cause)
+        said = detail if isinstance(detail, dict) else {}
+        if "resourceVersion" in said:
+            self._stage.observer.wrote("nodes", str(said["resourceVersion"]))
+        record(events.StepDone(step.id, said), source="run", cause=cause)
 
     async def _phase(self, step: Step) -> None:
         assert step.phase is not None
@@ -313,13 +317,14 @@ class Conductor:
         left = await self._each("heal", lambda: stage.deeds.heal_all(self._heal_deadline_ns(), self._give_up))
         if state is RunState.ABORTED:
             await self._each("recovery phase", self._recover_after_abort)
-        await self._each("closing list", self._look_once_more)
         steps = {step.action: step for step in stage.steps}
         await self._each("stop load", lambda: self._deed(steps[Action.STOP_LOAD], self._stop_load))
         if stage.metrics is not None and stage.namespaces:
             await self._each("signals", self._sample)
+        await self._each("closing list", self._look_once_more)
         if Action.REMOVE in steps:
             left += await self._each("removal", lambda: self._remove(steps[Action.REMOVE]))
+        await self._each("observer", stage.observer.stop)
         for line in left:
             stage.recorder.record(events.Leftover(line.split(":", 1)[0], line), source="run")
         stage.recorder.record(events.RunEnded(state.value, message), source="run")

@@ -61,7 +61,8 @@ class Reference:
                 await create_node(self._cluster, self._clock, node, self._labels)
             for node in self._nodes:
                 await without_admission_taint(self._cluster, self._clock, node)
-            pods, own = await self._cluster.list(self._pods), await self._cluster.get(f"/api/v1/nodes/{self._own}")
+            pods = await self._cluster.list(self._pods)
+            own = await self._cluster.get(f"/api/v1/nodes/{self._own}")
             version = own["metadata"]["resourceVersion"]
             selector = {"fieldSelector": f"metadata.name={self._own}"}
             loops = [

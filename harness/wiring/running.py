@@ -193,8 +193,8 @@ async def _conduct(
     clock: Clock,
 ) -> Outcome:
     observer = Observer(place.cluster, recorder)
-    await observer.start()
     try:
+        await observer.start()
         offset_ms = await place.cluster.clock_offset_ms()
         if offset_ms is not None:
             recorder.record(events.SkewMeasured(round(offset_ms, 1), _DATE_HEADER_ERROR_MS), source="run")

@@ -14,6 +14,7 @@ from typing import Any
 from harness.clock import Clock, SystemClock
 from harness.errors import Conflict, Indeterminate, NotFound, Refused
 from harness.run.ports import Json, Listing, WatchLine
+from tests.fakes.api_selectors import selected
 
 
 def merged(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,13 +35,6 @@ def _is_in(at: str, collection: str) -> bool:
     """Whether an object's path is in a collection: that of a namespace, or of the whole cluster."""
     parent = at.rsplit("/", 1)[0]
     return collection in (parent, re.sub(r"/namespaces/[^/]+(?=/[^/]+$)", "", parent))
-
-
-def _is_selected(obj: Json, selector: str) -> bool:
-    """``key=value`` and ``key`` terms, as far as we use them."""
-    labels = obj["metadata"].get("labels") or {}
-    terms = (term.partition("=") for term in selector.split(",") if term)
-    return all(key in labels and (not equals or labels[key] == value) for key, equals, value in terms)
 
 
 class FakeCluster:
@@ -96,11 +90,7 @@ class FakeCluster:
 
     async def list(self, path: str, **query: str) -> Listing:
         """See the port."""
-        items = [
-            copy.deepcopy(obj)
-            for at, obj in self.objects.items()
-            if _is_in(at, path) and _is_selected(obj, query.get("labelSelector", ""))
-        ]
+        items = [copy.deepcopy(obj) for at, obj in self.objects.items() if _is_in(at, path) and selected(obj, query)]
         return Listing(items, str(self._version), self._clock.now())
 
     async def create(self, path: str, body: Mapping[str, Any]) -> Json:

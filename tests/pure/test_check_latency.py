@@ -47,7 +47,6 @@ CASES = {
     "the harness stood still": (MadePod("p", leaves_at=14.5), (stood_still(0.6),), ON_TIME),
     "the worst counts": (MadePod("p", leaves_at=14.5), (slow(0.6), slow(0.01)), ON_TIME),
     "another measurement says nothing": (MadePod("p", leaves_at=14.5), (slow(0.6, "controller"),), LATE),
-    "no number says nothing": (MadePod("p", leaves_at=14.5), (slow(float("inf")), slow(float("nan"))), LATE),
     "too busy, within the second": (MadePod("p", leaves_at=13.9), (slow(2.0),), ON_TIME),
     "too busy, within the cap": (MadePod("p", leaves_at=14.5), (slow(2.0),), UNKNOWN),
     "too busy, beyond the cap": (MadePod("p", leaves_at=25.0), (slow(2.0),), UNKNOWN),

@@ -366,7 +366,7 @@ def test_what_the_taint_manager_did_cannot_have_come_before_our_taint() -> None:
 
 def test_a_bound_that_is_certain_is_firm_even_when_blind() -> None:
     assert row_of(MadePod("p", (FIVE,), leaves_at=16.0), still(13.5, 16.0))[0] is PodVerdict.EARLY
-    assert row_of(MadePod("p", (FIVE,), leaves_at=23.0), still(20.5, 23.0))[0] is PodVerdict.LATE
+    assert row_of(MadePod("p", (FIVE,), leaves_at=20.9), still(20.5, 20.9))[0] is PodVerdict.LATE
     assert row_of(MadePod("p", (FIVE,), leaves_at=18.1), still(18.0, 18.2))[0] is PodVerdict.ON_TIME
     assert row_of(MadePod("p", (FIVE,), leaves_at=18.1), still(15.0, 18.2))[0] is PodVerdict.UNKNOWN
 

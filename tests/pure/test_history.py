@@ -181,9 +181,9 @@ def test_facts_after_the_end_are_lost_and_nobody_minds(writer: Writer) -> None:
     assert len(read_history(writer.path).entries) == 1
 
 
-def test_foreign_text_that_is_no_text_is_kept(writer: Writer) -> None:
+def test_foreign_text_that_is_no_text_can_be_read_again(writer: Writer) -> None:
     history = writer.at(1, events.StepRefused("a", "half a pair: \ud800")).read()
-    assert history.entries[-1].fact == events.StepRefused("a", "half a pair: \ud800")
+    assert history.entries[-1].fact == events.StepRefused("a", "half a pair: \ufffd")
 
 
 def test_a_loss_is_open_until_the_watch_is_regained(writer: Writer) -> None:

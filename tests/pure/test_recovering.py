@@ -160,7 +160,7 @@ def test_a_write_of_the_dead_run_that_lands_late_is_refused(tmp_path: Path) -> N
     world = World(tmp_path)
     before = world.cluster.put(node_path("n1"), {"metadata": {"uid": "uid-n1"}, "spec": {}})
     body = {"metadata": {"resourceVersion": before["metadata"]["resourceVersion"]}, "spec": {"taints": [SPOT.to_api()]}}
-    world.cluster.held.append((node_path("n1"), body))
+    world.cluster.held.append((node_path("n1"), body, 0))
     assert world.by_ledger().remaining == ()
     world.cluster.land()
     assert world.cluster.late == ["409"]
