@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.errors import UsageError
+from harness.faults.claim import Holder
 from harness.model.experiment import Manifest
-from harness.run.ledger import EXPERIMENT_ANNOTATION, RUN_LABEL
+from harness.run.ledger import EXPERIMENT_ANNOTATION, HOLDER_ANNOTATION, RUN_LABEL
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -43,14 +45,17 @@ def check_names(manifest: Manifest) -> None:
         raise UsageError(f"{where}: the namespace {namespace[:80]!r} is no DNS label (RFC 1123: a-z, 0-9 and '-')")
 
 
-def labelled(manifest: Manifest, *, run: str, experiment: str) -> dict[str, Any]:
+def labelled(manifest: Manifest, *, run: str, experiment: str, holder: Holder | None = None) -> dict[str, Any]:
     """The object to create: the label of the run on it and on its pod templates, the experiment's full name in an
-    annotation (a name can be longer than a label's value).
+    annotation (a name can be longer than a label's value), and so the process that holds the run.
     """
     body = _with_label(manifest.body, run)
     meta = body["metadata"]
     if experiment:
         meta["annotations"] = {**(meta.get("annotations") or {}), EXPERIMENT_ANNOTATION: experiment}
+    if holder is not None:
+        text = json.dumps(holder.to_api(), separators=(",", ":"))
+        meta["annotations"] = {**(meta.get("annotations") or {}), HOLDER_ANNOTATION: text}
     if manifest.namespace:
         meta["namespace"] = manifest.namespace
     for path in templates_of(manifest):

@@ -29,6 +29,10 @@ from harness.files import MIB, PRIVATE_FILE, read_regular, sync_folder
 
 RUN_LABEL = "taintlab.dev/run"
 EXPERIMENT_ANNOTATION = "taintlab.dev/experiment"
+HOLDER_ANNOTATION = "taintlab.dev/holder"
+"""On objects: the process of the run (`harness.faults.claim.Holder` as JSON), so that a run that has claimed no node
+yet can be seen to be alive.
+"""
 RESERVE = 64 * 1024
 """Bytes kept free for the ledger, beside what the plan's records need."""
 _PER_RECORD = 4096

@@ -14,9 +14,9 @@ from typing import TypeVar
 import msgspec
 
 from harness.errors import ClusterError
-from harness.faults.claim import Claim, claim_of
+from harness.faults.claim import Claim, Holder, claim_of
 from harness.faults.patience import Patience
-from harness.run.ledger import RUN_LABEL
+from harness.run.ledger import HOLDER_ANNOTATION, RUN_LABEL
 from harness.run.ports import Cluster, Json
 from harness.run.resources import Resource, Resources
 
@@ -42,7 +42,7 @@ class ClaimedNode:
 @dataclass(frozen=True, slots=True)
 class Thing:
     """An object that carries our label. `name`: with its namespace, for people. `owners`: UIDs. `deleting_since`:
-    RFC 3339, "" when it is not being deleted; `finalizers` then hold it.
+    RFC 3339, "" when it is not being deleted; `finalizers` then hold it. `holder`: the run's process, if it says so.
     """
 
     kind: str
@@ -53,6 +53,7 @@ class Thing:
     uid: str
     owners: tuple[str, ...] = ()
     deleting_since: str = ""
+    holder: Holder | None = None
     finalizers: tuple[str, ...] = ()
 
     @property
@@ -73,6 +74,7 @@ class _Meta(msgspec.Struct):
     namespace: str = ""
     uid: str = ""
     labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
     ownerReferences: list[_Owner] | None = None  # noqa: N815 -- the API's own name
     deletionTimestamp: str | None = None  # noqa: N815 -- the API's own name
     finalizers: list[str] | None = None
@@ -100,8 +102,16 @@ def thing_of(item: Json, *, kind: str, path: str) -> Thing | None:
         uid=meta.uid,
         owners=tuple(owner.uid for owner in meta.ownerReferences or ()),
         deleting_since=meta.deletionTimestamp or "",
+        holder=_holder((meta.annotations or {}).get(HOLDER_ANNOTATION, "")),
         finalizers=tuple(meta.finalizers or ()),
     )
+
+
+def _holder(text: str) -> Holder | None:
+    try:
+        return Holder.parse(msgspec.json.decode(text)) if text else None
+    except (ValueError, RecursionError):
+        return None  # written by somebody else: it proves nothing
 
 
 async def look(patience: Patience, ask: Callable[[], Awaitable[A]]) -> A:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from harness.clock import Clock, SystemClock
 from harness.errors import ClusterError, NotFound, Refused
+from harness.faults.claim import Holder
 from harness.faults.patience import FIRST_PAUSE_S, Patience, Sleep, to_the_end
 from harness.model.experiment import Manifest
 from harness.run.labelling import check_names, has_claims, labelled, longest_grace_s
@@ -110,15 +111,19 @@ class Workload:
         run_id: str,
         manifests: tuple[Manifest, ...],
         experiment: str = "",
+        holder: Holder | None = None,
         clock: Clock | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """Nothing is touched yet. `experiment`: its full name, for an annotation. `clock`, `sleep`: for waiting."""
+        """Nothing is touched yet. `experiment`: its full name, and `holder`: this process, both for annotations.
+        `clock`, `sleep`: for waiting.
+        """
         self._cluster = cluster
         self._ledger = ledger
         self._run_id = run_id
         self._manifests = manifests
         self._experiment = experiment
+        self._holder = holder
         self._clock = clock or SystemClock()
         self._sleep = sleep
         self._resources = Resources(cluster)
@@ -147,7 +152,7 @@ class Workload:
         return [made.path for made in self._made]
 
     async def _create(self, collection: str, made: _Made, manifest: Manifest) -> None:
-        body = labelled(manifest, run=self._run_id, experiment=self._experiment)
+        body = labelled(manifest, run=self._run_id, experiment=self._experiment, holder=self._holder)
         made.sent_ns = self._clock.now().mono_ns
         try:
             stored = await self._cluster.create(collection, body)

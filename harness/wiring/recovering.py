@@ -128,6 +128,12 @@ async def recover_claims(site: Site, *, run: str | None) -> Recovered:
     await _undo_claims(site, book, nodes, run=run, alive=alive)
     seen = await labelled_objects(site.cluster, site.patience)
     book.remaining += [f"not known: {text}" for text in seen.unknown]
+    for thing in () if site.force else seen.things:
+        sign = site.sign_of_life(Claim(thing.run, "", holder=thing.holder))
+        if sign:
+            alive.setdefault(thing.run, sign)
+    if run is not None and run in alive:
+        raise alive_error(run, alive[run])
     await _undo_labels(site, book, seen, run=run, alive=alive)
     return book.closed()
 

@@ -316,6 +316,19 @@ def test_c2_of_all_runs_the_living_one_is_left_and_named(server: ApiServer, kube
     assert is_there(server, f"{MAPS}/living")
 
 
+@pytest.mark.parametrize("option", ["--run", "--all"])
+@pytest.mark.parametrize("holder", ["alive", "dead", "nonsense"])
+def test_c2_a_living_run_that_has_claimed_no_node_yet_keeps_its_workload(
+    server: ApiServer, kubeconfig: Path, option: str, holder: str
+) -> None:
+    here = this_process().to_api()
+    says = {"alive": here, "dead": {**here, "startTicks": 1}, "nonsense": {"pid": "\x1b"}}[holder]
+    labelled(server, MAP, holder=says)
+    ended = on_context(kubeconfig, *(["--run", RUN] if option == "--run" else ["--all"]))
+    assert is_there(server, MAP) == (holder == "alive")
+    assert ended.code == (0 if holder != "alive" else 2 if option == "--run" else 5)
+
+
 # ---- C3, C4: each thing on its own, and what could not be looked at is said
 
 GROUPS = "/apis"

@@ -45,8 +45,12 @@ def tainted(server: ApiServer, name: str, *taints: Mapping[str, str], annotation
     return uid
 
 
-def labelled(server: ApiServer, path: str, *, run: str = RUN, **meta: Any) -> str:
-    """An object with the run's label; its uid."""
+def labelled(
+    server: ApiServer, path: str, *, run: str = RUN, holder: Mapping[str, Any] | None = None, **meta: Any
+) -> str:
+    """An object with the run's label, and with what its process is; its uid."""
+    if holder is not None:
+        meta["annotations"] = {"taintlab.dev/holder": json.dumps(holder)}
     body = {"metadata": {"labels": {"taintlab.dev/run": run}, **meta}}
     uid: str = server.put(path, body)["metadata"]["uid"]
     return uid
