@@ -22,8 +22,9 @@ from harness.errors import InvalidFile, UsageError
 from harness.files import write_whole
 from harness.history.redact import hashed, redact_url
 from harness.history.strict import read_json
+from loadgen.rows import MAX_ROWS
 
-MAX_ARRIVALS = 20_000_000
+MAX_ARRIVALS = MAX_ROWS
 """Most planned arrivals of one run: 160 MB of schedule and 640 MB of rows, about what a reader can still sort."""
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")

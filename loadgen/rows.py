@@ -32,12 +32,13 @@ from pathlib import Path
 
 from harness.errors import TaintlabError, UsageError
 from harness.files import create_private, read_regular, shown
-from loadgen.config import MAX_ARRIVALS
 
 MAGIC = b"TLABROWS"
 VERSION = 1
 HEADER = struct.Struct("<8sHHHHqqq24x")
 RECORD = struct.Struct("<qqqHBBI")
+MAX_ROWS = 20_000_000
+"""Most rows of one run: 640 MB, about what a reader can still sort."""
 _MAX_NS = 1 << 61
 """Two of them added still fit into 64 bits."""
 _MAX_TIMEOUT_NS = 600 * 10**9
@@ -169,7 +170,7 @@ def file_name(process: int) -> str:
     return f"rows-{process}.bin"
 
 
-def read_file(path: Path, *, most: int = MAX_ARRIVALS) -> Rows:
+def read_file(path: Path, *, most: int = MAX_ROWS) -> Rows:
     """One process's rows, in the order in which they ended. Raises RowsUnreadable, also for more than `most`."""
     return _read(path, most=most)[1]
 
@@ -203,7 +204,7 @@ def read_folder(folder: Path, *, most: int | None = None) -> Rows:
     """All processes' rows, file after file. Raises RowsUnreadable when there is none, when files are of two runs, or
     when there are more than `most` rows (None: what any run may have).
     """
-    left = MAX_ARRIVALS if most is None else min(most, MAX_ARRIVALS)
+    left = MAX_ROWS if most is None else min(most, MAX_ROWS)
     paths = sorted(folder.glob("rows-*.bin")) if folder.is_dir() and not folder.is_symlink() else []
     if not paths:
         raise RowsUnreadable(

@@ -129,6 +129,8 @@ class _Ordered:
 
 def _window_stats(rows: _Ordered, window: Window) -> WindowStats:
     part = slice(bisect_left(rows.intended, window.start_ns), bisect_left(rows.intended, window.end_ns))
+    if part.start >= part.stop:
+        return WindowStats(window, 0, 0, 0, {}, *[None] * 10)
     outcome, started = rows.outcome[part], rows.started[part]
     latency = rows.latency[part]
     outcomes = {Outcome(value): count for value, count in sorted(Counter(outcome).items())}

@@ -38,6 +38,8 @@ _KEPT = frozenset(
 )
 
 _MAX_NAMES = 200
+_MAX_DAMAGED = 10_000
+"""Lines that cannot be read, after which a history is given up: reading on would cost more than it shows."""
 _DEFAULTED, _DEFAULT_S = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"), 300
 
 
@@ -186,6 +188,9 @@ def _history(path: Path, notes: list[str]) -> History | None:
         fact = _fact(line.decode("utf-8", "replace"))
         if fact is None:
             damaged += 1
+            if damaged == _MAX_DAMAGED:
+                notes.append(f"{path.name} is not read beyond its line {lines}.")
+                break
         elif fact.kind in _KEPT:
             facts.append(fact)
         elif fact.kind == "PodSeen" and fact.text("uid") not in tolerations:

@@ -175,7 +175,10 @@ def _any(values: Values) -> bool:
 
 def _traffic(canvas: Canvas, series: Series) -> Panel:
     height = 84
-    due, done = canvas.thin(series.due, "mean"), canvas.thin(series.done or series.sent, "mean")
+    due, done = (
+        tuple(None if n is None else n / (step_s(series) or 1.0) for n in canvas.thin(values, "mean"))
+        for values in (series.due, series.done or series.sent)
+    )
     scale = linear((*due, *done), height=height)
     curves = (
         svg.polyline(canvas.points(due, scale.at), "line s-due") if due else _BLANK,

@@ -15,7 +15,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from harness.files import shown
+from harness.files import shown as printable
 from harness.model.verdicts import EvictionRow, PodVerdict, Verdict
 from reports.evictions import VIOLATIONS, replanned, tally, worst_first
 from reports.folder import read_folder
@@ -77,7 +77,7 @@ def plain_lines(result: Result, folder: Path) -> Iterator[str]:
         yield from _columns([_PHASE_HEADER, *phases])
     yield ""
     yield f"cluster as before: {healed_words(result)}"
-    yield from (f"page: {shown(path)}" for path in _page(folder))
+    yield from (f"page: {printable(path)}" for path in _page(folder))
     for command, what in next_commands(result, folder):
         yield f"next: {command}  ({what})"
 
@@ -168,7 +168,7 @@ def _show_rich(result: Result, folder: Path, console: Console) -> None:
     if any(phase.requests for phase in result.phases):
         console.print(_phases(result))
     for path in _page(folder):
-        console.print(Text.assemble(("page  ", "bold"), shown(path)), soft_wrap=True)
+        console.print(Text.assemble(("page  ", "bold"), printable(path)), soft_wrap=True)
     for command, what in next_commands(result, folder):
         console.print(Text.assemble(("next  ", "bold"), command, (f"  {what}", "dim")), soft_wrap=True)
 

@@ -164,9 +164,10 @@ def endpoint_counts(record: RunRecord) -> dict[str, list[tuple[int, int]]]:
     ours = {(m.namespace or "default", m.name) for m in record.experiment.workload if m.kind == "Service"}
     slices: dict[tuple[str, str], dict[str, int]] = {}
     out: dict[str, list[tuple[int, int]]] = {}
+    horizon_ns = record.horizon_ns
     for entry, seen in facts(record.history, events.EndpointSeen):
         key = (seen.namespace, seen.service)
-        if key not in ours or entry.t_ns > record.horizon_ns:
+        if key not in ours or entry.t_ns > horizon_ns:
             continue
         slices.setdefault(key, {})[seen.slice] = seen.ready
         out.setdefault(f"{seen.namespace}/{seen.service}", []).append((entry.t_ns, sum(slices[key].values())))

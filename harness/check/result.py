@@ -4,7 +4,8 @@ anew.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.check.judge import Judgement
@@ -19,6 +20,9 @@ from loadgen.stats import Window as RowWindow
 from loadgen.stats import WindowStats, per_window
 
 RESULT_VERSION = 1
+_MAX_WINDOWS = 7_200
+"""Two hours by the second: neither a page nor a file of a longer run has room for more."""
+_MAX_SIGNALS = 20
 _ROUGH_TAIL, _PRINTABLE_TAIL = 100, 10
 
 
@@ -106,14 +110,17 @@ def _phase_numbers(stats: WindowStats | None, window: Window) -> dict[str, Any]:
 
 
 def _series(record: RunRecord) -> dict[str, Any]:
-    """Per second of the run, from its start to the end of the load."""
+    """Per second of the run, from its start to the end of the load; per some seconds in a run of more than _MAX_WINDOWS
+    of them.
+    """
     windows = record.windows
     end_ns = max((w.end_ns for w in windows.values()), default=0)
-    seconds = int(end_ns / 1e9)
-    edges = [(str(s), Window(s * 10**9, (s + 1) * 10**9)) for s in range(seconds)]
+    width_s = max(1, math.ceil(end_ns / 1e9 / _MAX_WINDOWS))
+    grid = range(0, int(end_ns / 1e9) - width_s + 1, width_s)
+    edges = [(str(s), Window(s * 10**9, (s + width_s) * 10**9)) for s in grid]
     stats = _window_stats(record, edges)
     return {
-        "t_s": list(range(seconds)),
+        "t_s": list(grid),
         "due": [None if s is None else s.due for s in stats],
         "sent": [None if s is None else s.sent for s in stats],
         "bad": [None if s is None else s.bad for s in stats],
@@ -121,39 +128,50 @@ def _series(record: RunRecord) -> dict[str, Any]:
         "p50_ms": [None if s is None else _ms(s.p50_ns) for s in stats],
         "p99_ms": [None if s is None else _ms(s.p99_ns) for s in stats],
         "success_p99_ms": [None if s is None else _ms(s.ok_p99_ns) for s in stats],
-        "ready_endpoints": _endpoints_per_second(record, seconds),
-        "saturation": _saturation(record, seconds),
+        "ready_endpoints": _endpoints(record, grid),
+        "saturation": _saturation(record, grid),
     }
 
 
-def _endpoints_per_second(record: RunRecord, seconds: int) -> list[int | None]:
-    """Lowest number of ready endpoints of all our Services together in each second; None before any was seen."""
-    services = list(endpoint_counts(record).values())
-    if not services:
-        return [None] * seconds
+def _endpoints(record: RunRecord, grid: range) -> list[int | None]:
+    """Lowest number of ready endpoints of all our Services together in each window; None before any was seen."""
+    lows = [_lowest(points, grid) for points in endpoint_counts(record).values()]
     out: list[int | None] = []
-    for second in range(seconds):
-        start, end = second * 10**9, (second + 1) * 10**9
-        lows = []
-        for points in services:
-            inside = [count for at, count in points if start <= at < end]
-            before = [count for at, count in points if at < start]
-            lows.append(min([*inside, *before[-1:]], default=None))
-        known = [low for low in lows if low is not None]
+    for window in range(len(grid)):
+        known = [low for low in (series[window] for series in lows) if low is not None]
         out.append(sum(known) if known else None)
     return out
 
 
-def _saturation(record: RunRecord, seconds: int) -> list[dict[str, Any]]:
-    """One series for each saturation signal: the highest of its pods in each second."""
+def _lowest(points: Sequence[tuple[int, int]], grid: range) -> list[int | None]:
+    """The lowest count in each window, the one that it began with included; one pass over `points`."""
+    out: list[int | None] = []
+    last: int | None = None
+    ordered = sorted(points, key=lambda point: point[0])
+    at = 0
+    for start_s in grid:
+        low = last
+        while at < len(ordered) and ordered[at][0] < (start_s + grid.step) * 10**9:
+            last = ordered[at][1]
+            low = last if low is None else min(low, last)
+            at += 1
+        out.append(low)
+    return out
+
+
+def _saturation(record: RunRecord, grid: range) -> list[dict[str, Any]]:
+    """One series for each saturation signal (of the first _MAX_SIGNALS): the highest of its pods in each window."""
     highest: dict[tuple[str, str], dict[int, float]] = {}
     for _, fact in facts(record.history, events.Sample):
         if fact.signal == "saturation" and fact.value is not None:
-            second = int(float(fact.labels["t_s"]))
-            per_second = highest.setdefault((fact.name, fact.unit), {})
-            per_second[second] = max(per_second.get(second, fact.value), fact.value)
+            key = (fact.name, fact.unit)
+            if key not in highest and len(highest) == _MAX_SIGNALS:
+                continue
+            window = int(float(fact.labels["t_s"])) // grid.step
+            values = highest.setdefault(key, {})
+            values[window] = max(values.get(window, fact.value), fact.value)
     return [
-        {"name": f"{name}, busiest pod", "unit": unit, "values": [values.get(s) for s in range(seconds)]}
+        {"name": f"{name}, busiest pod", "unit": unit, "values": [values.get(n) for n in range(len(grid))]}
         for (name, unit), values in highest.items()
     ]
 

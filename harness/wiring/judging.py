@@ -31,6 +31,8 @@ from loadgen.rows import Rows, RowsUnreadable, read_folder
 T = TypeVar("T")
 _BEYOND_PLAN_S = 3600.0
 """What a run may take beyond its phases: waiting until the workload is ready, healing, a slow API server."""
+_SHOWN = 20
+"""Damaged lines of a ledger that are named: one of them is enough to say that healing is not known."""
 _LONGEST_S = 4 * 24 * 3600.0
 """Four phases of at most a day each."""
 
@@ -146,7 +148,7 @@ def judge_folder(path: RunFolder, *, leftovers: Sequence[str] = ()) -> tuple[Jud
     """
     loaded = load_record(path)
     ledger = read_ledger(path.ledger)
-    still_ours = [f"{item.what} ({item.subject})" for item in ledger.outstanding] + list(ledger.problems)
+    still_ours = [f"{item.what} ({item.subject})" for item in ledger.outstanding] + list(ledger.problems[:_SHOWN])
     still_ours += [line for line in leftovers if line not in still_ours]
     try:
         judgement = judge(loaded.record, leftovers=still_ours)
