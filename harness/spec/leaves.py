@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from harness.spec import labels, values
+from harness.spec.meant import did_you_mean
 from harness.spec.nodes import Scalar, describe
 from harness.spec.problems import BadValue
 from harness.spec.shapes import Leaf
@@ -67,7 +68,7 @@ def choice(name: str, meanings: Mapping[str, object]) -> Leaf:
         word = scalar.text
         if word in meanings and scalar.value is not None:
             return meanings[word]
-        mend = values.did_you_mean(word, list(meanings)) if word else f"one of: {', '.join(meanings)}"
+        mend = did_you_mean(word, list(meanings)) if word else f"one of: {', '.join(meanings)}"
         raise BadValue(f"{describe(scalar)} is not {name}", mend)
 
     return Leaf(name, read, {"enum": list(meanings)})
