@@ -52,12 +52,19 @@ def indented(text: object, *, lines: int = 200) -> str:
 
 # --- JSON ---
 
-_IN_JSON = re.compile(f"[{_STEERING}]|#(?=#[A-Za-z.]{{0,20}}\\[)")
+_IN_JSON = re.compile("[\x7f-\U0010ffff]|#(?=#[A-Za-z.]{0,20}\\[)")
 
 
 def safe_json(text: str) -> str:
-    """A JSON text that says the same in characters that no terminal or CI runner obeys (they stand in strings only)."""
-    return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    """A JSON text that says the same in ASCII that no terminal or CI runner obeys: what is escaped can only stand in
+    strings.
+    """
+    return _IN_JSON.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
@@ -153,8 +160,9 @@ class CleanStream:
         """Remember; what is still in the buffers goes nowhere, so that the interpreter's own flush is silent too."""
         self.lost = error
         with suppress(OSError, ValueError):  # a stream without a file below needs nothing
+            below = self._inner.fileno()
             nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._inner.fileno())
+            os.dup2(nowhere, below)
             os.close(nowhere)
 
 

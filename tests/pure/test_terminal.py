@@ -169,5 +169,7 @@ def test_json_says_the_same_in_harmless_characters(value: object) -> None:
 
 
 def test_json_of_others_is_made_safe() -> None:
-    assert json.loads(safe_json('{"k": "\x9b\u202e##[x]é"}')) == {"k": "\x9b\u202e##[x]é"}
+    text = '{"k": "\x9b\u202e##[x]é😀"}'
+    assert json.loads(safe_json(text)) == json.loads(text)
+    assert safe_json(text).isascii()
     assert safe_json('{"k": "\x9b"}') == '{"k": "\\u009b"}'
