@@ -56,13 +56,8 @@ class Reader:
             if depth > MAX_DEPTH or number > MAX_NODES:
                 words = f"nested deeper than {MAX_DEPTH} levels" if depth > MAX_DEPTH else f"over {MAX_NODES:,} values"
                 mark = event.start_mark
-<<<<<<< HEAD
-                assert mark is not None  # every event of a text has one
-                self.problems.append(Problem(self.file, mark.line + 1, mark.column + 1, words))
-=======
                 line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
                 self.problems.append(Problem(self.file, line, column, words))
->>>>>>> w-words
                 return False
         return True
 
