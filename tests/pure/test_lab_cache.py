@@ -16,6 +16,7 @@ from harness.errors import BuildFailed, LabError
 from harness.lab import build, manifest, packages, toolchain
 from harness.lab.cache import cache_home, private
 from harness.lab.hiding import of_machine
+from harness.lab.trust import root_notice
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -221,3 +222,11 @@ def test_what_is_hidden_from_pods(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     )
     assert {str(tool), f"{home}/.local/share/uv/python", f"{home}/.pyenv"} <= set(hiding.kept)
     assert f"{home}/.ssh" not in hiding.kept
+
+
+@pytest.mark.parametrize(("uid", "said"), [(0, True), (1000, False)], ids=["root", "a user"])
+def test_a_lab_of_roots_says_what_its_pods_are(uid: int, said: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.lab.trust.os.geteuid", lambda: uid)
+    notice = root_notice()
+    assert ("root's rights on this machine" in notice) is said
+    assert "\n" not in notice

@@ -114,7 +114,9 @@ def test_a_doors_target_is_read(text: str, parts: tuple[str, str, str]) -> None:
     assert doors.parse_service(text) == parts
 
 
-@pytest.mark.parametrize("text", ["web", "web:", ":80", "web.shop.svc:80"])
+@pytest.mark.parametrize(
+    "text", ["web", "web:", ":80", "web.shop.svc:80", "a/b:80", "a%2fb:80", "web.a/../b:80", "web:80/x", "Web:80"]
+)
 def test_a_bad_door_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="SERVICE:PORT"):
         doors.parse_service(text)
