@@ -145,9 +145,12 @@ def _known_words(text: str, error: yaml.YAMLError) -> yaml.YAMLError:
     """
     if len(text) > _SLOW_CHARACTERS:
         return error
+    depth = 0
     try:
-        for _ in yaml.parse(text, Loader=yaml.SafeLoader):
-            pass
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                return error  # each token costs it as much as it is deep
     except yaml.YAMLError as known:
         return known
     except (OverflowError, ValueError):

@@ -160,6 +160,7 @@ TOPOLOGIES = {
     "an escape beyond Unicode": 'nodes: "\\UFFFFFFFF"',
     "half a character": 'nodes: "\\ud800"',
     "a syntax error at the end": "".join(f"k{n}: v\n" for n in range(80_000)) + "}",
+    "brackets that only one parser takes": "nodes: {a:" + "[" * 60_000 + "}",
     "digits": f"nodes: [{{name: a, count: {'9' * 500_000}, capacity: {{cpu: {'9' * 400_000}}}}}]",
 }
 
