@@ -50,6 +50,7 @@ class Recorder:
         self._start = clock.now()
         self._next_id = 0
         self._failure: OSError | None = None
+        self._broken = False
         self._closed = False
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_APPEND | os.O_CLOEXEC
         self._descriptor = os.open(path, flags, PRIVATE_FILE)
@@ -140,7 +141,7 @@ class Recorder:
         os.close(self._descriptor)
 
     def _write(self, data: bytes, *, durable: bool) -> None:
-        if self._failure is not None:
+        if self._broken:
             return  # a hole in the middle would be worse than an end: what was lost is lost from there on
         try:
             while data:
@@ -148,4 +149,4 @@ class Recorder:
             if durable:
                 os.fsync(self._descriptor)
         except OSError as error:
-            self._failure = error
+            self._failure, self._broken = self._failure or error, True
