@@ -52,6 +52,7 @@ class Sight:
         """`injected_ns`: the invocation of the first injection."""
         self._record = record
         self._injected_ns = injected_ns
+        self._horizon_ns = record.horizon_ns
         self._pod_gaps = merged(gaps(record.history, "pods"))
         self._pods_unseen = unseen(record.history, "pods")
         self._nodes_unseen = unseen(record.history, "nodes")
@@ -62,7 +63,7 @@ class Sight:
     def departure(self, story: PodStory) -> Departure | None:
         """When the pod's deletion happened; None when none was seen before the workload was removed."""
         seen_ns = story.deleting_ns
-        if seen_ns is None or seen_ns > self._record.horizon_ns:
+        if seen_ns is None or seen_ns > self._horizon_ns:
             return None
         return self._departure(story, seen_ns)
 
@@ -117,7 +118,7 @@ class Sight:
         """Until when a pod that stayed was seen to stay: the closing list, else the end of looking."""
         if self._listed is not None and self._present is not None:
             return self._listed[0].t_ns
-        return self._record.horizon_ns
+        return self._horizon_ns
 
     def why_not_stayed(self, story: PodStory) -> str:
         """Empty when it is proven that the pod was there until `until_ns`; else what the proof lacks."""
@@ -137,7 +138,7 @@ class Sight:
     def untold_node(self, node: str, since_ns: int) -> Window | None:
         """The first gap after the injection in which taints of `node` may have changed unseen before `since_ns`."""
         for gap in self._nodes_unseen:
-            in_question = gap.end_ns >= self._injected_ns and gap.start_ns <= min(since_ns, self._record.horizon_ns)
+            in_question = gap.end_ns >= self._injected_ns and gap.start_ns <= min(since_ns, self._horizon_ns)
             if in_question and not untouched(self._record.history, node, gap):
                 return gap
         return None

@@ -54,7 +54,7 @@ class Recorder:
         self._start = clock.now()
         self._next_id = 0
         self._failure: OSError | None = None
-        self._overdue: OSError | None = None
+        self._broken = False
         self._closed = False
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_APPEND | os.O_CLOEXEC
         self._descriptor = os.open(path, flags, PRIVATE_FILE)
@@ -71,10 +71,8 @@ class Recorder:
 
     @property
     def failure(self) -> OSError | None:
-        """The first thing that the disk refused: every fact from there on is counted but lost. Or that it had not taken
-        everything when `close` had waited long enough.
-        """
-        return self._failure or self._overdue
+        """The first thing that the disk refused; every fact from there on is counted but lost."""
+        return self._failure
 
     def now_ns(self) -> int:
         """Nanoseconds since the run started."""
@@ -128,7 +126,7 @@ class Recorder:
             self._lines.put(None)
         self._thread.join(timeout_s)
         if self._thread.is_alive():
-            self._overdue = TimeoutError(f"the disk did not take the history within {timeout_s:g} s")
+            self._failure = self._failure or TimeoutError(f"the disk did not take the history within {timeout_s:g} s")
 
     def _write_lines(self, folder: Path) -> None:
         """The thread: whatever has come meanwhile goes out in one write, and to the disk when a step is among it."""
@@ -148,7 +146,7 @@ class Recorder:
         os.close(self._descriptor)
 
     def _write(self, data: bytes, *, durable: bool) -> None:
-        if self._failure is not None:
+        if self._broken:
             return  # a hole in the middle would be worse than an end: what was lost is lost from there on
         try:
             while data:
@@ -156,4 +154,4 @@ class Recorder:
             if durable:
                 os.fsync(self._descriptor)
         except OSError as error:
-            self._failure = error
+            self._failure, self._broken = self._failure or error, True

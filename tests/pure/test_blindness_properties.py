@@ -38,9 +38,9 @@ def seconds(low: float, high: float) -> st.SearchStrategy[float]:
     return st.integers(round(low * 1000), round(high * 1000)).map(lambda ms: ms / 1000)
 
 
-def gap_lists(low: float = 8.0) -> st.SearchStrategy[list[Gap]]:
-    """Up to three gaps that do not overlap."""
-    one = st.tuples(seconds(low, 60), seconds(0.05, 12), st.booleans())
+def gap_lists() -> st.SearchStrategy[list[Gap]]:
+    """Up to three gaps that do not overlap, most of them where things happen."""
+    one = st.tuples(seconds(12, 20) | seconds(8, 60), seconds(0.05, 4) | seconds(0.05, 12), st.booleans())
 
     def apart(drawn: list[tuple[float, float, bool]]) -> list[Gap]:
         out: list[Gap] = []
@@ -120,13 +120,21 @@ class Truth:
         return [(put_seen, on), (taken_seen + (SAME_ENDS if taken_seen == put_seen else 0.0), off)]
 
 
-TRUTHS = st.builds(
-    Truth,
-    tolerations=st.sampled_from([(), (FIVE,), (FOREVER,)]),
-    leaves=st.none() | seconds(13.0, 25.0) | seconds(13.0, 60.0) | seconds(17.9, 19.2),
-    lives_on=seconds(0.2, 5),
-    gpu=st.none() | st.tuples(seconds(14, 20), seconds(0.1, 20)).map(lambda pair: (pair[0], pair[0] + pair[1])),
-)
+LEAVES = st.none() | seconds(13.0, 14.0) | seconds(16.5, 18.0) | seconds(18.0, 18.3) | seconds(14.0, 22.0)
+GPU_THERE = st.tuples(seconds(13.5, 18), seconds(0.1, 3) | seconds(3, 20)).map(lambda pair: (pair[0], sum(pair)))
+
+
+@st.composite
+def truths(draw: st.DrawFn) -> Truth:
+    """A pod that leaves for one of the two taints, at about the right time, or not at all."""
+    gpu = draw(st.none() | GPU_THERE)
+    leaves = draw(LEAVES)
+    if gpu is not None and draw(st.booleans()):
+        leaves = gpu[0] + draw(seconds(0.0, 0.4))
+    return Truth(draw(st.sampled_from([(), (FIVE,), (FOREVER,)])), leaves, draw(seconds(0.2, 5)), gpu)
+
+
+TRUTHS = truths()
 LEFT_TOO_SOON = {PodVerdict.EARLY, PodVerdict.EVICTED_WRONGLY}
 """One and the same wrong: which of them it is depends on what happened after the pod had left."""
 

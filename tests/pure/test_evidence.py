@@ -382,3 +382,14 @@ STAMPS = {
 def test_an_arrival_far_from_the_objects_own_stamps_is_late_delivery(accepted: float, expected: PodVerdict) -> None:
     found, reason = row_of(MadePod("p", (FIVE,), leaves_at=18.1, accepted_at=accepted))
     assert found is expected, reason
+
+
+@pytest.mark.parametrize(("shown", "expected"), [(16.5, PodVerdict.UNKNOWN), (15.0, PodVerdict.LATE)])
+def test_what_follows_from_something_learnt_late_is_judged_for_every_instant_of_it(
+    shown: float, expected: PodVerdict
+) -> None:
+    """Another taint came at 15.0 s; the pod left at 16.6. Whoever believes that it came at 16.5 calls that on time."""
+    foreign = node_seen("MODIFIED", (SPOT, Taint("gpu", Effect.NO_EXECUTE)), version="theirs", by=KUBECTL)
+    pod = MadePod("p", (FOREVER,), leaves_at=16.6)
+    stood_still = [still(14.5, 16.55)] if shown > 15 else []
+    assert row_of(pod, (shown, foreign), *stood_still)[0] is expected
