@@ -2,8 +2,8 @@
 
 ``python -m tests.fuzz.folders --files 2000 [--seed 1]`` prints how many ended how, what took longest, and the peak
 memory; it exits with 1 when a folder was called a defect of taintlab, ended with a code that no verb has, took more
-than 5 s of a core, let the process grow by more than 500 MB, had a file outside of it changed, or passed though its evidence is
-not what was sealed.
+than 5 s of a core, let the process grow by more than 500 MB, had a file outside of it changed, or passed though its
+evidence is not what was sealed.
 """
 
 from __future__ import annotations
