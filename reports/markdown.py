@@ -34,9 +34,9 @@ def markdown(result: Result) -> str:
 
 
 def escaped(text: object, limit: int = 200) -> str:
-    """Foreign text as literal Markdown on one line."""
+    """Foreign text as literal Markdown on one line; bare URLs in it do not become links."""
     flat = re.sub(r"([\\`*_\[\]~|#!])", r"\\\1", one_line(text, limit))
-    return re.sub(r"[&<>@]", lambda found: f"&#{ord(found[0])};", flat)
+    return re.sub(r"[&<>@]|:(?=//)|(?<=www)\.", lambda found: f"&#{ord(found[0])};", flat)
 
 
 def _lines(result: Result) -> Iterator[str]:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from harness import __version__
-from harness.errors import ExitCode, TaintlabError
-from harness.terminal import clean_output, indented, one_line
+from harness.errors import ExitCode, TaintlabError, told
+from harness.terminal import clean_output, one_line
 
 #: Verb to (module, help). Only the module of the verb that was asked for is imported, so that each starts fast.
 VERBS: dict[str, tuple[str, str]] = {
@@ -21,8 +21,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "validate": ("harness.cli.validate", "check experiment files without a cluster"),
     "check": ("harness.cli.check", "judge a finished run again, from its folder alone"),
     "report": ("harness.cli.report", "render a finished run again, from its folder alone"),
-    "recover": ("harness.cli.recover", "take everything of ours off a cluster"),
-    "status": ("harness.cli.status", "what of ours is on a cluster"),
+    "recover": ("harness.cli.recover", "undo what taintlab left on a cluster"),
+    "status": ("harness.cli.status", "what taintlab left on a cluster"),
     "lab": ("harness.cli.lab", "the embedded cluster: up, down, dial, kill a node ..."),
     "plan": ("harness.cli.plan", "what a taint policy would do to a cluster, before anything is touched"),
     "snapshot": ("harness.cli.snapshot", "write a cluster's state to a file, for plan --world"),
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             options = build_parser(verb).parse_args(arguments)
             return int(options.handler(options))
         except TaintlabError as error:
-            print(f"taintlab: {indented(error)}", file=sys.stderr)
+            print(f"taintlab: {told(error)}", file=sys.stderr)
             return int(error.exit_code)
         except KeyboardInterrupt:
             return int(ExitCode.INTERRUPTED)

@@ -15,6 +15,7 @@ from harness.cli.options import add_where, where_of
 from harness.cli.progress import progress_for
 from harness.clock import Clock, SystemClock
 from harness.errors import ExitCode, TaintlabError, worst
+from harness.lab import root_notice
 from harness.model.experiment import Experiment
 from harness.run.ports import Progress
 from harness.spec import read_experiment
@@ -50,6 +51,8 @@ def handle(options: argparse.Namespace) -> int:
         if where.lab is None and where.context is None:
             report = _say
             where = replace(where, lab=stack.enter_context(lab_for(experiment, keep=options.keep, report=report)))
+        elif where.lab is not None and (notice := root_notice()):
+            _say(notice)
         with progress_for(sys.stderr, clock) as progress:
             finished = asyncio.run(_run(experiment, where, path, clock, progress, keep_secrets=options.keep_secrets))
     return int(_tell(finished))

@@ -25,7 +25,8 @@ from typing import Any
 import msgspec
 
 from harness.errors import UsageError
-from harness.files import MIB, PRIVATE_FILE, read_regular, sync_folder
+from harness.files import MIB, PRIVATE_FILE, read_regular, shown, sync_folder
+from harness.terminal import one_line
 
 RUN_LABEL = "taintlab.dev/run"
 EXPERIMENT_ANNOTATION = "taintlab.dev/experiment"
@@ -37,6 +38,7 @@ RESERVE = 64 * 1024
 """Bytes kept free for the ledger, beside what the plan's records need."""
 _PER_RECORD = 4096
 _CAP = 64 * MIB
+_MOST_LINES, _MOST_PROBLEMS = 200_000, 100
 _FORMAT = 2
 
 
@@ -226,44 +228,69 @@ class _Line(msgspec.Struct):
 
 
 def read_ledger(path: Path) -> LedgerRead:
-    """Read a ledger, however damaged; empty when there is none. UsageError when `path` is no regular file, or too
-    large. A torn last line is ignored: its deed never began.
+    """Read a ledger, however damaged; empty when there is none. UsageError when `path` is no regular file, or larger
+    than a ledger can be. A torn last line is ignored: what it announces never began.
     """
     if not path.exists() and not path.is_symlink():
         return LedgerRead()
-    header: Header | None = None
-    records: dict[str, tuple[Record, bool]] = {}
-    problems: list[str] = []
     lines = read_regular(path, cap=_CAP).split(b"\n")[:-1]
+    if len(lines) > _MOST_LINES:
+        raise UsageError(f"{shown(path)}: {len(lines):,} lines, more than a ledger has: is this the right file?")
+    reading = _Reading(path)
     for number, raw in enumerate(lines, start=1):
+        reading.line(number, raw)
+    return reading.result()
+
+
+class _Reading:
+    """What the lines read so far say."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._header: Header | None = None
+        self._records: dict[str, tuple[Record, bool]] = {}
+        self._problems: list[str] = []
+        self._untold = 0
+
+    def line(self, number: int, raw: bytes) -> None:
+        """Read one line; one that cannot be read is a problem, and stops nothing."""
         text = raw.strip(b"\0")
         if text != raw:
-            problems.append(f"{path}:{number}: NUL bytes (a power cut?)")
+            self._problem(number, "NUL bytes (a power cut?)")
         if not text.strip():
-            continue
+            return
         try:
-            line = msgspec.json.decode(text, type=_Line)
-            if line.state == "run":
-                if line.format > _FORMAT:
-                    raise ValueError(f"format {line.format}, written by a newer taintlab")
-                header = header or Header(line.run, line.experiment, line.reach)
-            elif not line.id:
-                raise ValueError("no id")
-            elif line.state == "healed":
-                if line.id in records:
-                    records[line.id] = (records[line.id][0], True)
-            elif line.state == "intended":
-                kind = RecordKind(line.kind)
-                records[line.id] = (Record(line.id, kind, line.subject, line.what, line.uid, line.undo), False)
-            else:
-                raise ValueError(f"unknown state {line.state!r}")
+            self._take(msgspec.json.decode(text, type=_Line))
         except (ValueError, RecursionError) as error:
-            problems.append(f"{path}:{number}: cannot be read ({_one_line(error)})")
-    return LedgerRead(header, tuple(records.values()), tuple(problems))
+            self._problem(number, f"cannot be read ({one_line(error, 120)})")
 
+    def _take(self, line: _Line) -> None:
+        """ValueError for a line that no ledger of this version has."""
+        if line.state == "run":
+            if line.format > _FORMAT:
+                raise ValueError(f"format {line.format}, written by a newer taintlab")
+            self._header = self._header or Header(line.run, line.experiment, line.reach)
+        elif not line.id:
+            raise ValueError("no id")
+        elif line.state == "healed":
+            if line.id in self._records:
+                self._records[line.id] = (self._records[line.id][0], True)
+        elif line.state == "intended":
+            record = Record(line.id, RecordKind(line.kind), line.subject, line.what, line.uid, line.undo)
+            self._records[line.id] = (record, False)
+        else:
+            raise ValueError(f"unknown state {line.state!r}")
 
-def _one_line(error: Exception) -> str:
-    return "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split()))[:120]
+    def _problem(self, number: int, words: str) -> None:
+        if len(self._problems) < _MOST_PROBLEMS:
+            self._problems.append(f"{shown(self._path)}:{number}: {words}")
+        else:
+            self._untold += 1
+
+    def result(self) -> LedgerRead:
+        """All of it."""
+        more = (f"{shown(self._path)}: {self._untold:,} more lines cannot be read",) if self._untold else ()
+        return LedgerRead(self._header, tuple(self._records.values()), (*self._problems, *more))
 
 
 def outstanding(path: Path) -> list[Record]:

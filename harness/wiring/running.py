@@ -42,7 +42,7 @@ from harness.run.observe import NODE_PATH, Observer
 from harness.run.ports import Progress
 from harness.run.voice import Unharmed
 from harness.run.workload import Workload
-from harness.wiring.holder import this_holder
+from harness.wiring.alive import this_process
 from harness.wiring.judging import judge_folder
 from harness.wiring.load import LoadgenDriver, load_config
 from harness.wiring.place import Place
@@ -98,7 +98,7 @@ async def run_experiment(
     """
     targets = await _preflight(experiment, place, clock)
     folder = folders.create(path)
-    identity = Identity(new_run_id(experiment.name), experiment.name, this_holder())
+    identity = Identity(new_run_id(experiment.name), experiment.name, this_process())
     try:
         _write_experiment(folder, experiment, keep_secrets=keep_secrets)
         subjects = len(targets) + len(experiment.workload)
@@ -109,7 +109,9 @@ async def run_experiment(
         raise CannotRecord(f"{folder.path}: no room for the undo record ({why}); nothing was touched") from error
     voice = Unharmed(progress)
     try:
-        outcome = await _conduct(experiment, targets, place, folder, recorder, ledger, identity, voice, clock)
+        outcome = await _conduct(
+            experiment, targets, place, folder, recorder, ledger, identity, voice, clock, keep_secrets=keep_secrets
+        )
     finally:
         for closing in (recorder.close, ledger.close):
             with contextlib.suppress(OSError):
@@ -191,6 +193,8 @@ async def _conduct(
     identity: Identity,
     progress: Progress,
     clock: Clock,
+    *,
+    keep_secrets: bool,
 ) -> Outcome:
     observer = Observer(place.cluster, recorder)
     try:
@@ -238,9 +242,10 @@ async def _conduct(
                 run_id=identity.run,
                 manifests=experiment.workload,
                 experiment=experiment.name,
+                holder=identity.holder,
                 clock=clock,
             ),
-            load=_load(experiment, place, folder, clock),
+            load=_load(experiment, place, folder, clock, keep_secrets=keep_secrets),
             metrics=PrometheusMetrics(place.prometheus_url) if place.prometheus_url else None,
             progress=progress,
             kubernetes_version=place.kubernetes_version,
@@ -259,11 +264,13 @@ async def _conduct(
         await observer.stop()
 
 
-def _load(experiment: Experiment, place: Place, folder: RunFolder, clock: Clock) -> LoadgenDriver | None:
+def _load(
+    experiment: Experiment, place: Place, folder: RunFolder, clock: Clock, *, keep_secrets: bool
+) -> LoadgenDriver | None:
     if experiment.load is None:
         return None
     config = load_config(experiment, experiment.load)
-    return LoadgenDriver(config, folder.load, prefix=place.load_prefix, clock=clock)
+    return LoadgenDriver(config, folder.load, prefix=place.load_prefix, clock=clock, keep_secrets=keep_secrets)
 
 
 def _announce(experiment: Experiment, place: Place, targets: tuple[str, ...], progress: Progress) -> None:

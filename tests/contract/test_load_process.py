@@ -75,6 +75,26 @@ def test_a_second_stop_may_shorten_the_wait(tmp_path: Path) -> None:
     assert summary.outcomes[Outcome.UNANSWERED.label] > 50
 
 
+def test_the_service_gets_the_secrets_and_the_folder_their_hashes(tmp_path: Path) -> None:
+    async def send(what: LoadConfig) -> None:
+        async with loading(what, tmp_path / "load") as load:
+            await seconds_pass(load, 1)
+            await load.stop()
+
+    with running() as target:
+        secret = replace(config(target.port), headers=(("X-Auth", "s3cr3t"),), method="POST", body=b"s3cr3t" * 30_000)
+        asyncio.run(send(replace(secret, url=f"{secret.url}?token=s3cr3t", rate_per_s=20)))
+        counts = target.finish()
+    assert "X-Auth: s3cr3t" in counts.heads[0]
+    assert "?token=s3cr3t HTTP/1.1" in counts.heads[0]
+    assert counts.body_bytes >= 180_000
+    kept = [path for path in (tmp_path / "load").iterdir() if b"s3cr3t" in path.read_bytes()]
+    assert kept == []
+    assert LoadConfig.read(tmp_path / "load" / "config.json").headers[0][1].startswith("sha256:")
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "load").iterdir()} == {0o600}
+    assert (tmp_path / "load").stat().st_mode & 0o777 == 0o700
+
+
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"

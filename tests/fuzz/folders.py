@@ -1,9 +1,9 @@
 """Run folders of strangers: damaged at random, then checked and reported.
 
 ``python -m tests.fuzz.folders --files 2000 [--seed 1]`` prints how many ended how, what took longest, and the peak
-memory; it exits with 1 when a folder was called a defect of taintlab, ended with a code that no verb has, took longer
-than 5 s, let the process grow by more than 500 MB, had a file outside of it changed, or passed though its evidence is
-not what was sealed.
+memory; it exits with 1 when a folder was called a defect of taintlab, ended with a code that no verb has, took more
+than 5 s of a core, let the process grow by more than 500 MB, had a file outside of it changed, or passed though its
+evidence is not what was sealed.
 """
 
 from __future__ import annotations
@@ -258,14 +258,14 @@ def good_folder(path: Path) -> Path:
 def run_verb(case: int, what: str, verb: str, folder: Path) -> Outcome:
     """Call ``taintlab VERB FOLDER`` in this process, its output as strict as a pipe."""
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
-    began = time.monotonic()
+    began = time.process_time()
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main([verb, str(folder)])
             out.flush()
     except BaseException as error:
-        return Outcome(case, what, verb, -1, time.monotonic() - began, f"{type(error).__name__}: {error}")
-    took_s = time.monotonic() - began
+        return Outcome(case, what, verb, -1, time.process_time() - began, f"{type(error).__name__}: {error}")
+    took_s = time.process_time() - began
     err.flush()
     text = err.buffer.getvalue().decode()  # type: ignore[attr-defined]
     found = _DEFECT.search(text)

@@ -327,8 +327,8 @@ import resource, sys, time
 from harness.cli import main
 began = time.process_time()
 code = main(sys.argv[1:])
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-print(f"cost {code} {time.process_time() - began:.2f} {peak}", file=sys.stderr)
+peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+print(f"cost {code} {time.process_time() - began:.2f} {peak_mb}", file=sys.stderr)
 """
 
 
