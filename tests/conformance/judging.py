@@ -6,7 +6,7 @@ of each rule leaves as soon as on a quiet machine. The rest is `tests.slowness`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -14,7 +14,7 @@ from harness.plan.allowance import CAP_S, needed_s
 from harness.plan.predict import predict
 from harness.run.replay import Replayed
 from tests.conformance.rows import Expected, Row, rows
-from tests.fuzz.differential import EARLY_S, compare
+from tests.fuzz.differential import EARLY_S, Comparison, compare
 from tests.slowness import Found, after, restarts
 
 LATE_S = 0.1
@@ -51,18 +51,27 @@ def always_late(rule: str, results: Sequence[tuple[Row, Replayed]]) -> Found:
     soonest_s: dict[str, float] = {}
     need_s: list[float] = []
     for row, result in results:
-        names = [] if was_late(result) else [name for name, each in QUICK[row.id].items() if each == rule]
+        names = [name for name, each in QUICK[row.id].items() if each == rule]
+        beyond_s = _beyond_s(row, result) if names else {}
         for name in names:
-            at_s, latest_s = result.pods[name].at_s, row.pods[name].latest_s
-            if at_s is not None and latest_s is not None:
-                soonest_s[row.id] = min(soonest_s.get(row.id, at_s - latest_s), at_s - latest_s)
-                need_s.append(needed_s(result.measured, latest_s, at_s))
+            at_s = result.pods[name].at_s
+            if name in beyond_s and at_s is not None:
+                soonest_s[row.id] = min(soonest_s.get(row.id, beyond_s[name]), beyond_s[name])
+                need_s.append(needed_s(result.measured, at_s - beyond_s[name], at_s))
     if soonest_s and min(soonest_s.values()) <= 0:
         return Found()
     line = f"{rule}: late in {len(soonest_s)} of {len(soonest_s)} scripts: {soonest_s}"
     if len(soonest_s) < MANY or min(need_s) > CAP_S:
         return Found(too_busy=(line,))
     return Found(wrong=(line,))
+
+
+def _beyond_s(row: Row, result: Replayed) -> Mapping[str, float]:
+    """How much later than on a quiet machine each pod left, or how much sooner (negative)."""
+    if was_late(result):
+        return as_it_went(row, result).beyond_s
+    ends = ((name, result.pods[name].at_s, expected.latest_s) for name, expected in row.pods.items())
+    return {name: at_s - latest_s for name, at_s, latest_s in ends if at_s is not None and latest_s is not None}
 
 
 def was_late(result: Replayed) -> bool:
@@ -106,19 +115,22 @@ def _open_or_wrong(row: Row, result: Replayed, lines: tuple[str, ...]) -> Found:
 
 
 def _of_another_script(row: Row, result: Replayed) -> Found:
-    """The writes went out late: the predictor says what must become of the script as it went. Such a replay may agree,
-    or show a pod that left early; otherwise it tells nothing.
+    """The writes went out late: the predictor says what must become of the script as it went. Where that is open, or
+    something else than the row's, the replay tells nothing of the row.
     """
-    known = row.settings
-    together = replace(known.latency, together_s=max(known.latency.together_s, 0.01))
-    said = compare(row.scenario, result, replace(known, latency=together))
+    said = as_it_went(row, result)
     same = all(result.pods[name].outcome == expected.outcome for name, expected in row.pods.items())
     same = same and row.refused in (None, result.refused)
-    if said.early:
-        return Found(wrong=said.early)
-    if said.found == Found() and same and not said.unsure:
-        return Found()
+    if said.found != Found() or (same and not said.unsure):
+        return said.found
     return Found(too_busy=(f"a write was {lateness_s(result):.3f} s late",))
+
+
+def as_it_went(row: Row, result: Replayed) -> Comparison:
+    """What the predictor says of the script as it went."""
+    known = row.settings
+    together = replace(known.latency, together_s=max(known.latency.together_s, 0.01))
+    return compare(row.scenario, result, replace(known, latency=together))
 
 
 def _in_time(row: Row, name: str, expected: Expected, result: Replayed) -> Found:

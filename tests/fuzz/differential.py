@@ -17,7 +17,7 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -74,12 +74,12 @@ def generate(count: int, seed: int, *, restarts: bool = False) -> list[Scenario]
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the two said of one script. `early`: of what is wrong, deletions before their lower bound. `widths_s`: of
-    the intervals of evicted pods, as on a quiet machine.
+    """What the two said of one script. `beyond_s`: how much later than on a quiet machine each pod left (or sooner).
+    `widths_s`: of the intervals of evicted pods, as on a quiet machine.
     """
 
     found: Found
-    early: tuple[str, ...]
+    beyond_s: Mapping[str, float]
     pods: int
     unsure: int
     widths_s: tuple[float, ...]
@@ -113,10 +113,9 @@ class _Said:
         return both.pop() if len(both) == 1 else "unsure"
 
     def admits(self, refused: Collection[int]) -> bool:
-        """Whether these writes, by index, may be the ones that were refused."""
-        refusals = (*self.soonest.refusals, *self.latest.refusals)
-        certain = {refusal.index for refusal in refusals if refusal.certain}
-        return certain <= set(refused) <= {refusal.index for refusal in refusals}
+        """Whether these writes, by index, may be the ones that were refused: the truth lies between the two scripts."""
+        certain = set(self.soonest.refused) & set(self.latest.refused)
+        return certain <= set(refused) <= {r.index for each in (self.soonest, self.latest) for r in each.refusals}
 
 
 def compare(scenario: Scenario, replayed: Replayed, settings: Settings = CONTROL_PLANE) -> Comparison:
@@ -126,7 +125,7 @@ def compare(scenario: Scenario, replayed: Replayed, settings: Settings = CONTROL
     said = _Said.of(scenario, replayed, settings)
     more_s = whole_need_s(scenario, replayed)
     slow = _Said.of(scenario, replayed, slowed(settings, more_s)) if more_s > 0 else said
-    found, early, unsure, widths = Found(), [], 0, []
+    found, beyond_s, unsure, widths = Found(), dict[str, float](), 0, []
     for name, prediction in said.soonest.by_name.items():
         end, other = replayed.pods[name], said.latest.by_name[name]
         if said.outcome(name) == "unsure":
@@ -140,8 +139,9 @@ def compare(scenario: Scenario, replayed: Replayed, settings: Settings = CONTROL
             widths.append(other.latest_s - earliest_s)
             interval = f"[{earliest_s:.3f}, {other.latest_s:.3f}]"
             line = f"{name}: predicted {interval} ({prediction.rule}), left at {end.at_s}"
+            beyond_s[name] = end.at_s - other.latest_s
             if end.at_s < earliest_s - EARLY_S:
-                found, early = found + Found(wrong=(line,)), [*early, line]
+                found += Found(wrong=(line,))
             due_s, restarted = other.earliest_s or 0.0, restarts(scenario)
             found += after(
                 line, due_s=due_s, latest_s=other.latest_s, at_s=end.at_s, replayed=replayed, restarted=restarted
@@ -149,7 +149,7 @@ def compare(scenario: Scenario, replayed: Replayed, settings: Settings = CONTROL
     if not said.admits(replayed.refused):
         line = f"predicted refusals {said.soonest.refusals}, were {sorted(replayed.refused)}"
         found += Found(too_busy=(line,)) if slow.admits(replayed.refused) else Found(wrong=(line,))
-    return Comparison(found, tuple(early), len(said.soonest.by_name), unsure, tuple(widths))
+    return Comparison(found, beyond_s, len(said.soonest.by_name), unsure, tuple(widths))
 
 
 def _timed(scenario: Scenario, times_s: Sequence[float], head_s: float) -> Scenario:

@@ -19,7 +19,7 @@ from harness.clock import SystemClock
 from harness.run.replay import Replayed
 from harness.wiring.place import Place, Where, open_place
 from harness.wiring.replaying import REPLAY_FLAGS, replay_on
-from tests.conformance.judging import RULES, always_late, differences
+from tests.conformance.judging import RULES, always_late, differences, was_late
 from tests.conformance.rows import Row, rows
 from tests.lab.too_busy import note, tell_if_busy
 from tests.slowness import TRIES, figures, restarts
@@ -122,7 +122,9 @@ def replayed() -> dict[str, Replayed | Exception]:
             groups = {plane: some for plane, some in groups.items() if some}
             for some in threads.map(outcomes_on_a_lab_of_their_own, groups.keys(), groups.values()):
                 found |= some
+    late = sum(isinstance(result, Replayed) and was_late(result) for result in found.values())
     note(f"conformance: {figures(list(found.values()))}")
+    note(f"conformance: {late} of {len(found)} scripts judged as they went, since a write was late")
     return found
 
 
