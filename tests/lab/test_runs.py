@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,33 @@ def test_what_needs_prometheus_never_passes_without_it(
         if prometheus == "dead":
             labs.restart(lab, "prometheus")
     assert (ended.code, result["verdict"]) == (code, verdict), ended.out
+
+
+GAUGE = {
+    "evictions": "as-predicted",
+    "metrics": [{"name": "mem", "query": "max(process_resident_memory_bytes)", "phases": ["fault"], "max": 1e12}],
+}
+OUTAGE_S = 6.0
+"""Six scrapes of the lab's Prometheus; the query alone would answer for them with stale samples (lookback 5 min)."""
+
+
+@pytest.mark.parametrize("outage", [False, True], ids=["Prometheus alive", "Prometheus dead for six seconds"])
+def test_a_gauge_needs_unbroken_scrapes(lab: labs.Lab, tmp_path: Path, outage: bool) -> None:
+    """A6: killed and started again within the fault phase, Prometheus has an answer for every second of it."""
+    out = tmp_path / "run"
+    phases = {"warmup": "1s", "baseline": "4s", "fault": "16s", "recovery": "4s"}
+    made = web(f"gauge-{str(outage).lower()}", load=False, expect=GAUGE, phases=phases)
+    with started("run", made.write(tmp_path), "--lab", lab.name, "--out", out, log=tmp_path / "log") as process:
+        wait_for(lambda: injected(out) or process.poll() is not None, timeout_s=90, what="the injection")
+        if outage:
+            labs.kill(lab, "prometheus")
+            time.sleep(OUTAGE_S)
+            labs.restart(lab, "prometheus")
+        code = process.wait(120)
+    result = json.loads((out / "result.json").read_text())
+    (check,) = [check for check in result["checks"] if check["id"] == "metric/mem/fault"]
+    assert check["verdict"] == ("INCONCLUSIVE" if outage else "PASS"), check
+    assert code == (3 if outage else 0), (tmp_path / "log").read_text()
 
 
 @pytest.mark.parametrize("with_folder", [True, False], ids=["from the folder", "from the node alone"])
