@@ -156,7 +156,7 @@ class Ledger:
             raise
 
     def _drop_torn_line(self) -> None:
-        """A line that was cut off never was: what it announces did not begin, and it must not swallow the line that follows."""
+        """A line that was cut off never was: what it announces did not begin. It must not swallow the next line."""
         size = os.fstat(self._descriptor).st_size
         if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
             os.ftruncate(self._descriptor, os.pread(self._descriptor, size, 0).rfind(b"\n") + 1)
