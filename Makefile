@@ -9,8 +9,10 @@ READY := .venv/.ready
 help:
 	@echo "make demo   run experiment 01 on the embedded lab (first time: about 10 minutes, it compiles Kubernetes)"
 	@echo "make test   lint, types, import contracts, Go checks and all tests"
-	@echo "make setup  only what both need: .venv with everything pinned"
-	@echo "make bench  figures: traffic, observation"
+	@echo "            (on a busy machine a lab test may be skipped as too busy to tell; the last lines name it)"
+	@echo "make lint   the first part of it; make setup: only .venv, with everything pinned"
+	@echo "make bench  figures: traffic, observation; make agreement: the plan against the real kube-scheduler (long)"
+	@echo "make clean  remove .venv and caches of this folder (not the lab's programs in your cache folder)"
 
 setup: $(READY)
 

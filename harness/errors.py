@@ -11,9 +11,11 @@ The tree::
     │   ├── Refused         3     an answer was had, and it was no (4xx); the write did not happen
     │   ├── Conflict        3     the object changed since it was read (409)
     │   ├── NotFound        3     404
+    │   ├── TryLater        3     not now (429, or 401 with fresh credentials); the write did not happen
     │   └── Indeterminate   3     no answer was had; the write may or may not have happened
+    ├── CannotRecord        3     the run folder cannot hold what must be written down
     ├── LoadFailed          3     the load process ended without its summary
-    └── HealFailed          5     something of ours is still on the cluster
+    └── HealFailed          5     something that taintlab put there is still on the cluster
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ def worst(codes: Sequence[ExitCode]) -> ExitCode:
 
 
 class TaintlabError(Exception):
-    """Base of every error that a person is meant to read: one message, and how to mend it."""
+    """Base of every error that a person is meant to read: one message, and how to fix it."""
 
     exit_code: ExitCode = ExitCode.INCONCLUSIVE
 
@@ -174,6 +176,6 @@ class LoadFailed(TaintlabError):
 
 
 class HealFailed(TaintlabError):
-    """Something of ours is still on the cluster; the message lists it and the command that takes it off."""
+    """Something that a run put there is still on the cluster; the message lists it, and how to take it off."""
 
     exit_code = ExitCode.HEAL_FAILED

@@ -19,7 +19,7 @@ def add_parser(subparsers: Any) -> None:
         "validate",
         help="check experiment files without a cluster",
         description="Check experiment files and the manifests they name, without a cluster. A folder stands for the "
-        "experiments in it. Exit 0: all are valid. Exit 2: each problem is printed as file:line:column: what (mend).",
+        "experiments in it. Exit 0: all are valid. Exit 2: each problem is printed as file:line:column: what (fix).",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="an experiment file, or a folder of them")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")

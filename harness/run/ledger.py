@@ -1,4 +1,4 @@
-"""The write-ahead undo record on disk: what we are about to change, and how to undo it, fsynced before the deed.
+"""The write-ahead undo record on disk: what we are about to change, and how to undo it, fsynced before it is done.
 
 A node's undo stands in two places, each sufficient alone: here and in the claim annotation on the node itself
 (`harness.faults.claim`). Objects that we create stand here and carry the label ``taintlab.dev/run``. The first line
@@ -156,7 +156,7 @@ class Ledger:
             raise
 
     def _drop_torn_line(self) -> None:
-        """A line that was cut off never was: its deed did not begin, and it must not swallow the line that follows."""
+        """A line that was cut off never was: what it announces did not begin. It must not swallow the next line."""
         size = os.fstat(self._descriptor).st_size
         if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
             os.ftruncate(self._descriptor, os.pread(self._descriptor, size, 0).rfind(b"\n") + 1)

@@ -59,7 +59,7 @@ def read_text(path: Path, *, max_bytes: int = MAX_BYTES) -> str:
 
 
 def _unreadable(path: Path, error: UsageError, max_bytes: int) -> tuple[str, str]:
-    """Message and mend for a file that could not be read."""
+    """Message and fix for a file that could not be read."""
     cause = error.__cause__
     if isinstance(cause, FileNotFoundError):
         return "no such file", "check the path"

@@ -103,10 +103,17 @@ SLO = Record(
 
 METRIC = Record(
     "Metric",
-    "A PromQL query whose every sample in the phases must lie within the bounds. No data is INCONCLUSIVE, never PASS.",
+    "A PromQL query of one series whose every sample in the phases must lie within the bounds. Fewer samples than nine "
+    "seconds in ten, several series, or a time in which nothing was scraped is INCONCLUSIVE, never PASS.",
     (
         Field("name", "name", NAME, "Names the check in the results.", required=True),
-        Field("query", "query", text("a query", minLength=1), "PromQL that gives one series.", required=True),
+        Field(
+            "query",
+            "query",
+            text("a query", minLength=1),
+            "PromQL that gives one series: `max(...)`, `sum(...)`.",
+            required=True,
+        ),
         Field("phases", "phases", PHASE_LIST, "When it is looked at.", required=True),
         Field("min", "minimum", number("a number"), "No sample may be below."),
         Field("max", "maximum", number("a number"), "No sample may be above. At least one of min and max is needed."),

@@ -45,7 +45,7 @@ class Problems:
         self._found.setdefault(Problem(self.file, last.line, last.column, words))
 
     def closest(self, word: str, names: Iterable[str]) -> str:
-        """The mend for a word that is not among `names`, which may be many: what was probably meant. Nothing when many
+        """The fix for a word that is not among `names`, which may be many: what was probably meant. Nothing when many
         problems have been found, for the same slip is behind most of them.
         """
         if len(self._found) >= _MEANT_WITHIN:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.errors import MAX_SHOWN
+from harness.files import MIB
 from harness.spec.compose import MAX_DEPTH, MAX_NODES
 from harness.spec.document import MAX_BYTES
 from harness.spec.fields import API_VERSION, FILE
+from harness.spec.labels import MAX_TERMS
+from harness.spec.problems import MAX_KEPT
+from harness.spec.semantic import MAX_ARRIVALS
 from harness.spec.shapes import Field, Leaf, ListOf, OneOf, Pairs, Record, Shape
+from harness.spec.workload import MAX_OBJECTS, MAX_WORKLOAD_BYTES
 
 _HEAD = f"""# The experiment file
 
@@ -24,7 +30,10 @@ YAML reads `true`, `on`, `yes` and `y` as booleans and `1.35` as a number: where
 selectors are kubectl's: `k=v`, `k!=v`, `k`, `!k`, `k in (a,b)`, `k notin (a,b)`, joined by commas. Anchors, aliases and
 merge keys work.
 
-Bounds: {MAX_BYTES // 1024} KiB a file, {MAX_DEPTH} levels of nesting, {MAX_NODES:,} values with aliases expanded.
+Bounds: {MAX_BYTES // 1024} KiB a file, {MAX_DEPTH} levels of nesting, {MAX_NODES:,} values with aliases expanded;
+200 entries a list (5,000 node names), 200 headers; 4,096 characters a text (8,192 a header, 1 MiB a description or
+body); {MAX_TERMS} terms a selector; {MAX_WORKLOAD_BYTES // MIB} MiB of manifests with {MAX_OBJECTS:,} objects;
+{MAX_ARRIVALS // 10**6} million requests. Reading stops after {MAX_KEPT:,} problems, of which {MAX_SHOWN} are printed.
 """
 
 
@@ -95,9 +104,26 @@ _RULES = """## Rules that need more than one key
   controller takes it off within milliseconds. With `NoExecute` it is allowed: `not-ready` and `unreachable` are taken
   off within seconds, too late for the pods.
 
+## Metrics
+
+A query is asked once, after the recovery phase, for each second of the run, of the lab's own Prometheus or that of
+`--prometheus`. In each phase every value must lie within the bounds; `+Inf` is a value, NaN is none. INCONCLUSIVE, with
+the reason, and never a PASS:
+
+- no sample, or samples for less than 90 % of the seconds of a phase;
+- several series: the labels by which they differ are named (`max(...)` or `sum(...)` makes one of them);
+- Prometheus was not looking. A range query answers with values up to five minutes old, so the scrapes themselves (`up`)
+  are asked for: a hole of more than three scrape intervals, failed scrapes, or fewer than three scrapes of a phase. A
+  target that comes or goes with its pod is no hole. Targets are those whose `up` has the namespace of the workload;
+  where there are none, all. So a metric that is scraped elsewhere (cAdvisor of a kubelet, an exporter in another
+  namespace) is vouched for by the workload's own targets only;
+- the experiment has no `workload`: nothing is asked then;
+- an answer that is none: not had within 15 s, above 64 MiB or a million samples, no matrix.
+
 ## Manifests
 
 Each document needs `apiVersion`, `kind` and `metadata.name`; a v1 `List` stands for its items; no object may be there
 twice. Labels, annotations, selectors, `env` values, `command` and `args` must be text (quote `"9898"` and `"true"`),
-and pod tolerations obey the rules above. What else the API server asks, it asks when the run applies them.
+and pod tolerations obey the rules above. Names are RFC 1123 names (of RBAC objects: any path segment), which is checked
+before anything is created. What else the API server asks, it asks when the run applies them.
 """

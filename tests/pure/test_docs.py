@@ -1,0 +1,127 @@
+"""What the documentation promises about itself: links lead somewhere, and what the code can say is explained."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.cli import VERBS
+from harness.errors import ExitCode
+from harness.model.verdicts import PodVerdict, Verdict
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference"
+PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md")))
+_FENCE = re.compile(r"^```.*?^```", re.M | re.S)
+_CODE = re.compile(r"`[^`\n]*`")
+_LINK = re.compile(r"\]\(([^()\s]+)\)")
+_HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.M)
+_UNUSED = re.compile(r"\b(mend(s|ed|ing)?|deeds?|thrown out|goes dark|(what|something|nothing) (is|of) ours)\b", re.I)
+"""Words of our own making, where plain ones do."""
+
+
+def prose(page: Path) -> str:
+    """The page without code."""
+    return _CODE.sub("", _FENCE.sub("", page.read_text(encoding="utf-8")))
+
+
+def links(page: Path) -> list[str]:
+    """Relative links of a page, pictures too."""
+    found = _LINK.findall(_FENCE.sub("", page.read_text(encoding="utf-8")))
+    return [link for link in found if not re.match(r"[a-z]+:", link)]
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    heads = _HEADING.findall(_FENCE.sub("", page.read_text(encoding="utf-8")))
+    return {re.sub(r"[^\w\- ]", "", head.replace("`", "").lower()).replace(" ", "-") for head in heads}
+
+
+def broken(page: Path) -> list[str]:
+    """Relative links that lead to no file, or to no heading of it."""
+    out = []
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            out.append(link)
+    return out
+
+
+def gate_ids() -> set[str]:
+    """Every id that a gate of harness/check is made with: a literal, or a name bound to one in the same module."""
+    found: set[str] = set()
+    for file in sorted((ROOT / "harness/check").glob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        names = dict(_constants(tree))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Gate":
+                first = node.args[0]
+                if isinstance(first, ast.Name):
+                    found.add(names[first.id])
+                else:
+                    assert isinstance(first, ast.Constant), f"{file.name}:{node.lineno}: which id?"
+                    found.add(str(first.value))
+    return found
+
+
+def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            for target in node.targets:
+                if isinstance(target, ast.Name):
+                    yield target.id, node.value.value
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    assert broken(page) == []
+
+
+def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# A `b` c\n[a](#a-b-c) [b](#nowhere) [c](gone.md) [d](page.md#a-b-c) [e](https://example.com/x)\n")
+    assert broken(page) == ["#nowhere", "gone.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_words_are_plain(page: Path) -> None:
+    assert [found[0] for found in _UNUSED.finditer(prose(page))] == []
+
+
+def test_every_page_is_linked() -> None:
+    linked = {(page.parent / link.partition("#")[0]).resolve() for page in PAGES for link in links(page)}
+    assert [str(page.relative_to(ROOT)) for page in PAGES[2:] if page not in linked] == []
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_reference_names_the_verb(verb: str) -> None:
+    said = "\n".join(page.read_text(encoding="utf-8") for page in REFERENCE.glob("*.md"))
+    assert re.search(rf"`(taintlab )?{verb}\b", said)
+    assert f"`{verb}`" in (REFERENCE / "exit-codes.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("code", ExitCode)
+def test_the_reference_explains_the_exit_code(code: ExitCode) -> None:
+    for page in (REFERENCE / "exit-codes.md", ROOT / "README.md"):
+        assert f"\n| {int(code)} | " in page.read_text(encoding="utf-8"), page
+
+
+def test_gates_are_found_in_the_code() -> None:
+    assert {"run-ended", "record-whole", "fault-stood", "load-complete"} <= gate_ids()
+
+
+@pytest.mark.parametrize("gate", sorted(gate_ids()))
+def test_the_reference_explains_the_gate(gate: str) -> None:
+    assert f"\n| `{gate}` | " in (REFERENCE / "result.md").read_text(encoding="utf-8")
+    assert gate in (DOCS / "how-to/read-a-verdict.md").read_text(encoding="utf-8") or gate == "run-ended"
+
+
+@pytest.mark.parametrize("word", [*Verdict, *PodVerdict])
+def test_the_reference_names_the_verdict(word: str) -> None:
+    assert f"`{word}`" in (REFERENCE / "result.md").read_text(encoding="utf-8")
