@@ -63,15 +63,22 @@ class ExperimentItem(pytest.Item):
     """Runs one experiment and fails with its reason."""
 
     def runtest(self) -> None:
-        """Run; NotPassed unless the verdict is PASS."""
+        """Run; NotPassed unless the verdict is PASS. Something left on the cluster is never skipped."""
+        from harness.errors import ExitCode
+
         finished = self._run()
         result = finished.result
         self.add_report_section("call", "taintlab", f"report: {finished.folder / 'report.html'}")
         self.user_properties.append(("taintlab_verdict", result["verdict"]))
         self.user_properties.append(("taintlab_folder", str(finished.folder)))
-        if result["exit_code"] == 130:
+        if result["exit_code"] == ExitCode.INTERRUPTED:
             raise KeyboardInterrupt  # the run healed; the session ends as the user asked
-        if result["verdict"] == "INCONCLUSIVE" and self.config.getoption("--taintlab-inconclusive") == "skip":
+        healed = result["exit_code"] != ExitCode.HEAL_FAILED
+        if (
+            healed
+            and result["verdict"] == "INCONCLUSIVE"
+            and self.config.getoption("--taintlab-inconclusive") == "skip"
+        ):
             pytest.skip(f"INCONCLUSIVE: {result['reason']}")
         if result["exit_code"] != 0:
             raise NotPassed(_text(result))

@@ -326,7 +326,8 @@ class Conductor:
             left += await self._each("removal", lambda: self._remove(steps[Action.REMOVE]))
         await self._each("observer", stage.observer.stop)
         for line in left:
-            stage.recorder.record(events.Leftover(line.split(":", 1)[0], line), source="run")
+            subject, _, message = line.partition(": ")
+            stage.recorder.record(events.Leftover(subject, message), source="run")
         stage.recorder.record(events.RunEnded(state.value, message), source="run")
         return left
 

@@ -25,7 +25,7 @@ from harness.model import events
 from harness.model.experiment import Experiment
 from harness.model.plan import Plan
 from harness.plan.predict.settings import Settings
-from harness.run.ledger import read_ledger
+from harness.run.ledger import Record, read_ledger
 from loadgen.rows import Rows, RowsUnreadable, read_folder
 
 T = TypeVar("T")
@@ -141,17 +141,26 @@ def _rows(folder: RunFolder, summary: dict[str, Any]) -> Rows | None:
         return None
 
 
+def _is_told(item: Record, lines: Sequence[str]) -> bool:
+    """Whether one of `lines` is about what a ledger record is about, and says more: what holds it."""
+    return any(line.startswith((f"{item.what}: ", f"node {item.subject}: ")) for line in lines)
+
+
 def judge_folder(path: RunFolder, *, leftovers: Sequence[str] = ()) -> tuple[Judgement, dict[str, Any]]:
     """Judge, write ``verdicts.json`` and ``result.json``, and return both. `leftovers`: what the run itself knows to be
-    left, beside what ledger and history say. UsageError or InvalidFile when the folder
-    holds no run that can be judged, or cannot be written to.
+    left, beside what ledger and history say. UsageError or InvalidFile when the folder holds no run that can be
+    judged, or cannot be written to.
     """
     loaded = load_record(path)
     ledger = read_ledger(path.ledger)
-    still_ours = [f"{item.what} ({item.subject})" for item in ledger.outstanding] + list(ledger.problems[:_SHOWN])
-    still_ours += [line for line in leftovers if line not in still_ours]
+    told = [
+        *leftovers,
+        *(f"{fact.subject}: {fact.message}" for _, fact in facts(loaded.record.history, events.Leftover)),
+    ]
+    untold = [item for item in ledger.outstanding if not _is_told(item, told)]
+    left = [*told, *(f"{item.what} ({item.subject})" for item in untold), *ledger.problems[:_SHOWN]]
     try:
-        judgement = judge(loaded.record, leftovers=still_ours)
+        judgement = judge(loaded.record, leftovers=left)
         result = result_json(loaded.record, judgement, versions=loaded.versions)
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         # Each file is well formed by now: they contradict each other, as no run's files do.

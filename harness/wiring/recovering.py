@@ -228,7 +228,9 @@ async def tell_pods(site: Site, book: Book, run: str, namespaces: Iterable[str])
     try:
         pods = await look(site.patience, lambda: labelled_in(site.cluster, run, where))
         grace_s = max((_grace_s(pod) for pod in pods), default=0)
-        gone_by_ns = site.tries(GONE_WITHIN_S + max(0, grace_s - _USUAL_GRACE_S)).deadline_ns
+        waited = any(line.startswith("Pod ") for line in book.remaining)  # as long as this, for the pods by their paths
+        more_s = 0.0 if waited else GONE_WITHIN_S
+        gone_by_ns = site.tries(more_s + max(0, grace_s - _USUAL_GRACE_S)).deadline_ns
         patience = site.patience.until(gone_by_ns)
         left = await pods_left(site.cluster, run, where, patience=patience, gone_by_ns=gone_by_ns)
     except ClusterError as error:
