@@ -46,8 +46,8 @@ async def without_admission_taint(cluster: Cluster, clock: Clock, name: str) -> 
     try:
         while node.get("spec", {}).get("taints"):
             left_s = (deadline_ns - clock.now().mono_ns) / 1e9
-            line = await asyncio.wait_for(anext(aiter(lines)), max(0.0, left_s))
-            node = line.object
+            async with asyncio.timeout(max(0.0, left_s)):
+                node = (await anext(aiter(lines))).object
     except TimeoutError as error:
         seen = node["spec"].get("taints")
         raise ClusterError(f"node {name} still has {seen} after {_READY_TIMEOUT_S:g} s") from error

@@ -153,10 +153,10 @@ class Reference:
 
     async def _within(self, seen: asyncio.Future[int]) -> int:
         """When it was seen; when we stopped waiting, if it was not."""
-        try:
-            return await asyncio.wait_for(seen, _PATIENCE_S)
-        except TimeoutError:
-            return self._clock.now().mono_ns
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_S):  # wait_for swallows a cancellation that comes with the result
+                return await seen
+        return self._clock.now().mono_ns
 
     async def _watch(self, path: str, version: str, name_of: Callable[[str, Json], str | None], **query: str) -> None:
         """Tell who waits for a line when it came. A watch that breaks is taken up where it was."""

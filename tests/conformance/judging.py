@@ -23,8 +23,8 @@ EVEN_S, UNEVEN_SHARE = 0.25, 0.5
 """Pods of one script may be late by so much more than each other, and by this share of what the machine needed."""
 QUICK_S = 0.6
 """Rows that expect a pod within so little of its time wait for nothing: no client limits, no restart."""
-MANY = 3
-"""So many scripts in which all are late are no accident."""
+MANY, SOONEST_SHARE = 5, 0.5
+"""So many scripts in which all are late by more than this share of what the machine needed at least are no accident."""
 
 
 def quick_rules(row: Row) -> dict[str, str]:
@@ -58,9 +58,10 @@ def always_late(rule: str, results: Sequence[tuple[Row, Replayed]]) -> Found:
             if name in beyond_s and at_s is not None:
                 soonest_s[row.id] = min(soonest_s.get(row.id, beyond_s[name]), beyond_s[name])
                 need_s.append(needed_s(result.measured, at_s - beyond_s[name], at_s))
-    if soonest_s and min(soonest_s.values()) <= 0:
+    allowed_s = SOONEST_SHARE * min((CAP_S, *need_s))
+    if soonest_s and min(soonest_s.values()) <= allowed_s:
         return Found()
-    line = f"{rule}: late in {len(soonest_s)} of {len(soonest_s)} scripts: {soonest_s}"
+    line = f"{rule}: more than {allowed_s:.3f} s late in {len(soonest_s)} of {len(soonest_s)} scripts: {soonest_s}"
     if len(soonest_s) < MANY or min(need_s) > CAP_S:
         return Found(too_busy=(line,))
     return Found(wrong=(line,))

@@ -96,6 +96,21 @@ def test_a_round_that_failed_is_no_sample_and_the_next_one_is() -> None:
     assert [sample for sample in of(What.OWN_EVICTION, measured) if not sample.open]
 
 
+def test_leaving_ends_it_whatever_it_is_waiting_for() -> None:
+    """A cancellation that comes together with what was awaited must not be lost (asyncio.wait_for of 3.11 loses it)."""
+
+    async def story() -> None:
+        clock = SystemClock()
+        for number in range(60):
+            cluster = FakeCluster()
+            reference = Reference(cluster, clock, prefix="t", label="taintlab.dev/replay", controller=False)
+            async with asyncio.timeout(60), reference.running():
+                for _ in range(number):
+                    await asyncio.sleep(0)
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize("controller", [False, True])
 def test_own_pods_are_marked(controller: bool) -> None:
     cluster = FakeCluster()
