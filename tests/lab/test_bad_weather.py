@@ -22,7 +22,7 @@ import pytest
 import yaml
 
 from harness.lab import Lab
-from harness.lab.api import MERGE_PATCH, Api
+from harness.lab.api import MERGE_PATCH, NO_ANSWER, Api
 from tests.lab.cli import PATIENCE, Ended, facts, injected, started, taintlab, wait_for
 from tests.lab.proxy import CONTEXT, Proxy, proxy_to
 
@@ -141,6 +141,7 @@ class Truth:
         self._lab = lab
         self._thread = threading.Thread(target=self._watch, name="truth", daemon=True)
         self._ended = False
+        self._trouble = ""
         self.left_s: dict[str, float] = {}
         self.gone: set[str] = set()
 
@@ -152,6 +153,12 @@ class Truth:
         self._ended = True
 
     def _watch(self) -> None:
+        try:
+            self._follow()
+        except NO_ANSWER as error:
+            self._trouble = repr(error)
+
+    def _follow(self) -> None:
         with closing(Api(self._lab.kubeconfig)) as api:
             listed = api.request("GET", self._path)
             version = listed["metadata"]["resourceVersion"]
@@ -167,6 +174,7 @@ class Truth:
 
     def after_injection_s(self, folder: Path, name: str) -> float | None:
         """When a pod left, as a result counts it: seconds after the acknowledgement; None when it did not."""
+        assert not self._trouble, self._trouble
         (begun,) = facts(folder, "RunStarted")
         done = next(fact for fact in facts(folder, "StepDone") if fact["step"].startswith("inject-"))
         left_s = self.left_s.get(name)
