@@ -12,7 +12,7 @@ from harness.check.judge import Judgement
 from harness.check.record import RunRecord
 from harness.check.recovery import endpoint_counts
 from harness.history.plain import plain
-from harness.history.query import Window, deeds, facts, gaps
+from harness.history.query import Window, deeds, facts, gaps, merged
 from harness.model import events
 from harness.model.experiment import PhaseName
 from harness.model.plan import Action
@@ -195,7 +195,7 @@ def _events(record: RunRecord, judgement: Judgement) -> list[dict[str, Any]]:
         out.append({"t_s": _s(entry.t_ns), "kind": "guard", "label": fact.message})
     out += [
         {"t_s": _s(gap.start_ns), "kind": "gap", "label": f"pod watch blind for {gap.length_s:.2f} s"}
-        for gap in gaps(record.history, "pods")
+        for gap in merged(gaps(record.history, "pods"))
     ]
     return sorted(out, key=lambda event: float(str(event["t_s"])))
 

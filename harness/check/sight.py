@@ -16,6 +16,7 @@ from harness.history.query import (
     Window,
     closing_list,
     covering,
+    deeds,
     facts,
     gaps,
     merged,
@@ -32,6 +33,8 @@ _DELIVERY_S = 1.5
 """An arrival this much later than the object's own stamps allow was delivered late, whatever the watch looked like."""
 _STAMP_S = 1.0
 """The API server's stamps have whole seconds, cut off."""
+_TRIP_NS = 100_000_000
+"""A write of ours that was shown so long after it was sent may have come to the API server at any time between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +147,10 @@ class Sight:
         return None
 
     def earliest_reading(self) -> History | None:
-        """The history as if everything learnt in a gap after the injection had happened at the gap's start; None when
-        that makes no difference.
+        """The history as if everything learnt in a gap after the injection had happened at the gap's start, and each
+        write of ours that took long when it was sent; None when that makes no difference.
         """
+        sent = _sent(self._record.history)
         windows: dict[type, Sequence[Window]] = {
             events.PodSeen: self._pod_gaps,
             events.NodeSeen: merged(gaps(self._record.history, "nodes")),
@@ -154,9 +158,13 @@ class Sight:
         moved, entries = 0, []
         for entry in self._record.history.entries:
             gap = covering(windows.get(type(entry.fact), ()), entry.t_ns)
-            if gap is not None and entry.t_ns > self._injected_ns:
+            start_ns = None if gap is None else gap.start_ns
+            if isinstance(entry.fact, events.NodeSeen) and entry.fact.resource_version in sent:
+                sent_ns = sent[entry.fact.resource_version]
+                start_ns = sent_ns if gap is not None or entry.t_ns - sent_ns > _TRIP_NS else None
+            if start_ns is not None and entry.t_ns > self._injected_ns:
                 moved += 1  # one nanosecond apart, so that their order stays
-                start_ns = max(gap.start_ns, self._injected_ns) + moved
+                start_ns = max(start_ns, self._injected_ns) + moved
                 entry = replace(entry, t_ns=min(entry.t_ns, start_ns))
             entries.append(entry)
         return replace(self._record.history, entries=tuple(entries)) if moved else None
@@ -184,6 +192,16 @@ def untouched(history: History, node: str, gap: Window) -> bool:
 def _regained(history: History, gap: Window) -> bool:
     """A list ended the gap, so that its silence says that nothing changed."""
     return all(lost.from_ns > gap.end_ns or lost.from_ns < gap.start_ns for lost in open_losses(history, "nodes"))
+
+
+def _sent(history: History) -> dict[str, int]:
+    """When each acknowledged change of a node was begun, by the resource version that it brought."""
+    begun = {deed.step: deed.invoked_ns for deed in deeds(history) if deed.outcome == "done"}
+    return {
+        str(done.detail["resourceVersion"]): begun[done.step]
+        for _, done in facts(history, events.StepDone)
+        if "resourceVersion" in done.detail and done.step in begun
+    }
 
 
 def manager(written_by: str) -> str:

@@ -167,12 +167,12 @@ def _advance(story: PodStory, entry: events.Entry, seen: events.PodSeen) -> None
 
 def gaps(history: History, resource: str) -> list[Window]:
     """When the watch of `resource` (``pods``, ``nodes`` ...) was blind, in the order written: its own gaps, those of
-    every watch, and a loss that was never regained, to the end of the history.
+    every watch (late answers count for all), and a loss that was never regained, to the end of the history.
     """
     out = [
         Window(gap.from_ns, entry.t_ns if gap.to_ns is None else gap.to_ns)
         for entry, gap in facts(history, events.WatchGap)
-        if gap.resource in (resource, events.ALL_WATCHES)
+        if gap.resource in (resource, events.ALL_WATCHES, events.ANSWERS)
     ]
     return out + [Window(lost.from_ns, _end_ns(history)) for lost in open_losses(history, resource)]
 

@@ -14,6 +14,7 @@ FORMAT = 2
 """The format of a history that is written today."""
 
 ALL_WATCHES = "*"
+ANSWERS = "answers"
 """As `resource` of a gap: nobody was looking, whatever the watch."""
 
 
@@ -159,7 +160,8 @@ class WatchLost:
 @dataclass(frozen=True, slots=True)
 class WatchGap:
     """Between `from_ns` and `to_ns` (None: the line's t_ns) the watch of `resource` (`ALL_WATCHES`: every one) was
-    blind: what happened then was learnt afterwards, and its stamp is only an upper bound.
+    blind: what happened then was learnt afterwards, and its stamp is only an upper bound. `ANSWERS`: answers came late
+    then, and so perhaps did the lines of every watch.
     """
 
     resource: str

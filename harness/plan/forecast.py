@@ -114,8 +114,8 @@ def forecast_after(
     """What had to become of every pod that was on a target, given what happened; second 0 is the first acknowledged
     injection.
 
-    Our own writes count at their acknowledgement (matched by resource version), those of others when the watch
-    showed them. A
+    Our own writes count at their acknowledgement (matched by resource version) or when the watch showed them, whichever
+    came first, those of others when the watch showed them. A
     deletion that does not carry the taint manager's reason is somebody else's and enters the scenario as such;
     DaemonSet pods are
     left to the predictor (their own controller deletes them for the same cause).
@@ -174,7 +174,8 @@ class _Replay:
         if t_ns < self._before_ns:
             self._nodes[seen.name] = taints
         elif seen.name in self._nodes and seen.change in ("ADDED", "MODIFIED", "LISTED"):
-            written_ns = self._acknowledged.get(seen.resource_version, t_ns)
+            # Whichever came first: the answer to a heal comes after it was looked at once more, or very late.
+            written_ns = min(t_ns, self._acknowledged.get(seen.resource_version, t_ns))
             self._writes.append(SetTaints(max(0.0, self._at(written_ns)), seen.name, taints))
 
     def pod(self, t_ns: int, seen: events.PodSeen) -> None:

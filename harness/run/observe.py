@@ -16,6 +16,7 @@ from harness.model import events
 from harness.model.world import Node, Pod, World, node_from_api, pod_from_api
 from harness.run.closing import close_list
 from harness.run.ports import Cluster, Json
+from harness.run.pulse import watch_answers
 from harness.run.standstill import watch_standstill
 from harness.run.watch import Watcher
 
@@ -142,6 +143,7 @@ class Observer:
         tasks = [self._task(watcher.resource, watcher.run()) for watcher in self._watchers]
         for watcher, task in zip((self._pods, self._nodes), tasks, strict=False):
             await self._first_list(watcher, task)
+        self._task("answers", watch_answers(self._cluster, self._recorder))
 
     async def _first_list(self, watcher: Watcher, task: asyncio.Task[None]) -> None:
         listed = asyncio.create_task(watcher.listed.wait())
@@ -165,7 +167,7 @@ class Observer:
             return
         if task.cancelled():
             self._recorder.record(events.RecorderFailed(name, "cancelled from outside"), source="watch")
-        elif name == "standstill":
+        elif name in ("standstill", "answers"):
             self._recorder.record(events.RecorderFailed(name, repr(task.exception())), source="watch")
 
     async def stop(self) -> None:
