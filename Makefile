@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test lint agreement bench clean
+.PHONY: help setup demo test lint agreement weather alarms fuzz bench clean
 
 help:
 	@echo "make demo   run experiment 01 on the embedded lab (first time: about 10 minutes, it compiles Kubernetes)"
@@ -12,6 +12,7 @@ help:
 	@echo "            (on a busy machine a lab test may be skipped as too busy to tell; the last lines name it)"
 	@echo "make lint   the first part of it; make setup: only .venv, with everything pinned"
 	@echo "make bench  figures: traffic, observation; make agreement: the plan against the real kube-scheduler (long)"
+	@echo "make weather, make alarms, make fuzz: bad weather in full, false alarms, hostile files (each 10 to 30 minutes)"
 	@echo "make clean  remove .venv and caches of this folder (not the lab's programs in your cache folder)"
 
 setup: $(READY)
@@ -30,7 +31,7 @@ demo: setup
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/pure tests/contract tests/golden
-	$(BIN)/python -m pytest tests/lab tests/plugin --ignore tests/lab/test_scheduler_agreement.py
+	$(BIN)/python -m pytest -m 'not slow' tests/lab tests/plugin --ignore tests/lab/test_scheduler_agreement.py
 
 lint: setup
 	$(BIN)/ruff check
@@ -41,6 +42,20 @@ lint: setup
 # Long, and for a machine that does nothing else: the plan's scheduler filter against the real kube-scheduler.
 agreement: setup
 	TAINTLAB_AGREEMENT_WORLDS=300 $(BIN)/python -m pytest -s tests/lab/test_scheduler_agreement.py
+
+# What misbehaving API servers do to runs: the whole table, and the tests that wait for minutes.
+weather: setup
+	$(BIN)/python -m tests.contract.test_bad_weather
+	$(BIN)/python -m pytest -m slow tests/lab
+
+# How often an ordinary run is spoilt by a check of ours on a busy machine.
+alarms: setup
+	$(BIN)/python -m tests.benchmarks.bench_false_alarms
+
+# Thousands of damaged and hostile files for every reader.
+fuzz: setup
+	$(BIN)/python -m tests.fuzz.readers --files 2000
+	$(BIN)/python -m tests.fuzz.folders --files 2000
 
 bench: setup
 	$(BIN)/python -m tests.benchmarks.bench_load_figures

@@ -391,6 +391,7 @@ def firm_words_are_true(place: Place, result: Json) -> None:
             assert left_s is None or left_s >= until_s, row
 
 
+@pytest.mark.slow
 def test_a_foreign_finalizer_is_a_leftover_until_it_is_off(place: Place) -> None:
     hold = f"taintlab.test/{place.namespace}"
     with running(place, [pod("leaves", []), pod("stays", tolerating())]) as process:
