@@ -29,8 +29,8 @@ GRACE = {"key": "taintlab.test/spot", "operator": "Exists", "effect": "NoExecute
 
 
 def one(lab: str, number: int, folder: Path) -> dict[str, Any]:
-    """An ordinary run; every other one has pods that stay for three seconds first. Of five: a pod that comes back to the
-    node after its eviction is due after the heal, not at about the same time, where nobody could say what must happen.
+    """An ordinary run; every other one has pods that stay for three of the fault's five seconds. A pod that comes back
+    to the node after its eviction is then due after the heal, not about then, where nobody could say what must happen.
     """
     place = folder / f"{lab}-{number}"
     place.mkdir()
