@@ -10,24 +10,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
-from harness.clock import Clock, Instant
+from harness.clock import Instant
 from harness.errors import ClusterError, Indeterminate, TaintlabError
 from harness.faults.patience import to_the_end
-from harness.history.record import Recorder
 from harness.model import events
-from harness.model.experiment import Experiment, PhaseName
+from harness.model.experiment import PhaseName
 from harness.model.plan import Action, Step
-from harness.model.world import World
-from harness.run.deeds import Deeds
 from harness.run.guard import BadRatioGuard
-from harness.run.observe import Observer
-from harness.run.ports import LoadDriver, Metrics, Progress, Tick
+from harness.run.ports import LoadDriver, Tick
 from harness.run.sample import expectation_query, golden_queries, sample
-from harness.run.workload import Workload
+from harness.run.stage import Outcome, RunState, Stage
 
 READY_TIMEOUT_S = 120.0
 HEARTBEAT_S = 30.0
@@ -38,56 +32,12 @@ LOAD_STOP_S = 90.0
 _LOOK_S = 1.0
 
 
-class RunState(StrEnum):
-    """How a run ended."""
-
-    COMPLETED = "completed"
-    ABORTED = "aborted"
-    INTERRUPTED = "interrupted"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """`leftovers`: what is still on the cluster, or not known to be gone, one line each. `defect`: what nobody foresaw,
-    if that ended the run.
-    """
-
-    state: RunState
-    message: str
-    leftovers: tuple[str, ...]
-    defect: BaseException | None = None
-
-
 class _Stop(Exception):
     """Ends the phases early."""
 
     def __init__(self, state: RunState, message: str) -> None:
         super().__init__(message)
         self.state = state
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Everything a run acts with. `before_fault` is called (in a thread: it computes) with the world just before the
-    first injection. `deadline_ns`: CLOCK_MONOTONIC, when the faults should be over and healing is given up.
-    """
-
-    experiment: Experiment
-    steps: tuple[Step, ...]
-    targets: tuple[str, ...]
-    recorder: Recorder
-    observer: Observer
-    deeds: Deeds
-    workload: Workload
-    load: LoadDriver | None
-    metrics: Metrics | None
-    progress: Progress
-    kubernetes_version: str
-    namespaces: frozenset[str]
-    before_fault: Callable[[World], None]
-    clock: Clock
-    deadline_ns: int
 
 
 class Conductor:
@@ -143,7 +93,8 @@ class Conductor:
             self._defect = error
         self._ending = True
         if state is not RunState.COMPLETED:
-            self._stage.progress.say(f"the run is {state}: {message}")
+            verb = "failed" if state is RunState.FAILED else f"was {state}"
+            self._stage.progress.say(f"the run {verb}: {message}")
         leftovers = await to_the_end(self._end(state, message))
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)

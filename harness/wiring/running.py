@@ -35,11 +35,12 @@ from harness.model.world import World, node_from_api
 from harness.plan.forecast import forecast_planned
 from harness.plan.steps import describe, make_steps
 from harness.plan.targets import choose_targets
-from harness.run.conduct import READY_TIMEOUT_S, Conductor, Outcome, Stage
+from harness.run.conduct import READY_TIMEOUT_S, Conductor
 from harness.run.deeds import Deeds
 from harness.run.ledger import Header, Ledger
 from harness.run.observe import NODE_PATH, Observer
 from harness.run.ports import Progress
+from harness.run.stage import Outcome, Stage
 from harness.run.voice import Unharmed
 from harness.run.workload import Workload
 from harness.wiring.alive import this_process
