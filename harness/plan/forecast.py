@@ -155,7 +155,8 @@ class _Replay:
         self._present: dict[str, ScenarioPod] = {}
         self._states: dict[str, _PodState] = {}
         self._writes: list[Write] = []
-        self._bound: list[CreatePod] = []
+        self._bound: list[tuple[CreatePod, int | None]] = []
+        self._tainted: list[tuple[SetTaints, int | None]] = []
 
     def restarts(self, history: History, experiment: Experiment) -> None:
         """Restarts of components that matter, at the instant they were asked for."""
@@ -176,7 +177,9 @@ class _Replay:
         elif seen.name in self._nodes and seen.change in ("ADDED", "MODIFIED", "LISTED"):
             # Whichever came first: the answer to a heal comes after it was looked at once more, or very late.
             written_ns = min(t_ns, self._acknowledged.get(seen.resource_version, t_ns))
-            self._writes.append(SetTaints(max(0.0, self._at(written_ns)), seen.name, taints))
+            write = SetTaints(max(0.0, self._at(written_ns)), seen.name, taints)
+            self._writes.append(write)
+            self._tainted.append((write, _revision(seen.resource_version)))
 
     def pod(self, t_ns: int, seen: events.PodSeen) -> None:
         """A pod as seen: there before the injection, or created, edited or deleted by somebody after it."""
@@ -189,7 +192,12 @@ class _Replay:
         elif state is None or not state.node:
             if seen.node in self._targets and not ended:
                 created = CreatePod(self._at(t_ns), _pod_of(seen, key, tolerations))
-                (self._writes if state is None else self._bound).append(created)
+                if state is None:
+                    self._writes.append(created)
+                else:
+                    # A list shows a later version than the binding's own.
+                    own = seen.change in ("ADDED", "MODIFIED")
+                    self._bound.append((created, _revision(seen.resource_version) if own else None))
         else:
             if state.tolerations != tolerations and not ended:
                 self._writes.append(SetTolerations(max(0.0, self._at(t_ns)), key, tolerations))
@@ -208,17 +216,31 @@ class _Replay:
         """Everything seen, in time order. A pod that was seen Pending was bound because the scheduler saw the node's
         taints as they then were: it is not one of the writes that may be seen together with theirs.
         """
-        taints_s = [write.at_s for write in self._writes if isinstance(write, SetTaints)]
-        bound = (_after_taints(write, taints_s, together_s) for write in self._bound)
+        bound = (_after_taints(write, revision, self._tainted, together_s) for write, revision in self._bound)
         nodes = tuple(ScenarioNode(name, {}, taints) for name, taints in self._nodes.items())
         writes = tuple(sorted((*self._writes, *bound), key=lambda write: write.at_s))
         return Scenario(nodes, tuple(self._present.values()), writes, max(0.0, until_s))
 
 
-def _after_taints(bound: CreatePod, taints_s: Sequence[float], together_s: float) -> CreatePod:
-    """Just outside the group of the taint writes (at `taints_s`) near it."""
-    near_s = (at_s + together_s + _EDGE_S for at_s in taints_s if at_s < bound.at_s + together_s)
+def _after_taints(
+    bound: CreatePod, revision: int | None, tainted: Sequence[tuple[SetTaints, int | None]], together_s: float
+) -> CreatePod:
+    """Just outside the group of the taint writes that came before it: those near it, and those that etcd had before.
+
+    Two watches tell nothing of the order between their lines, but both objects' versions are revisions of one etcd.
+    """
+
+    def before(write: SetTaints, written: int | None) -> bool:
+        known = written is not None and revision is not None and write.node == bound.pod.node and written < revision
+        return known or write.at_s < bound.at_s + together_s
+
+    near_s = (write.at_s + together_s + _EDGE_S for write, written in tainted if before(write, written))
     return replace(bound, at_s=max((bound.at_s, *near_s)))
+
+
+def _revision(resource_version: str) -> int | None:
+    """The etcd revision that a resourceVersion is; None for one that is none."""
+    return int(resource_version) if resource_version.isascii() and resource_version.isdigit() else None
 
 
 def _pod_of(

@@ -13,6 +13,7 @@ import pytest
 PREFIX = "too busy to tell: "
 _TOLD = "too busy to tell"
 _OURS = ("load-sent", "load-punctual", "load-cpu")
+_BLIND = ("the watch was blind", "something happened that nobody saw")
 _notes: list[str] = []
 
 
@@ -25,10 +26,18 @@ def tell_if_busy(reasons: Sequence[str]) -> None:
 
 def too_busy_for(result: Mapping[str, Any]) -> list[str]:
     """Why a run's result (result.json) says that this machine was too busy for it: the harness could not send in time,
-    or nobody can tell who was late. [] when it says nothing of the kind.
+    or nobody can tell who was late, or it stood still about when a pod was due. [] when it says nothing of the kind.
     """
     gates = [f"{gate['id']}: {gate['measured']}" for gate in result["gates"] if gate["id"] in _OURS and not gate["ok"]]
-    return gates + [check["reason"] for check in result["checks"] if _TOLD in check["reason"]]
+    checks = [check["reason"] for check in result["checks"] if _TOLD in check["reason"]]
+    still = any(event["kind"] == "gap" for event in result["events"])
+    blind = [
+        f"evictions: {check['reason']}"
+        for check in result["checks"]
+        if still and check["id"] == "evictions" and check["verdict"] == "INCONCLUSIVE"
+        if any(words in check["reason"] for words in _BLIND)
+    ]
+    return gates + checks + blind
 
 
 def note(line: str) -> None:

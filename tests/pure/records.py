@@ -82,6 +82,7 @@ class MadePod:
     node: str = NODE
     relisted: bool = False
     bound_at: float | None = None
+    bound_version: str = "1"
     accepted_at: float | None = None
 
     @property
@@ -114,7 +115,10 @@ class MadePod:
         """All of them, by second."""
         out: list[tuple[float, events.Fact]] = [(self.seen_at, self.seen("LISTED"))]
         if self.bound_at is not None:
-            out = [(self.seen_at, self.seen("ADDED", node="", ready=False)), (self.bound_at, self.seen("MODIFIED"))]
+            out = [
+                (self.seen_at, self.seen("ADDED", node="", ready=False)),
+                (self.bound_at, self.seen("MODIFIED", resource_version=self.bound_version)),
+            ]
         accepted = self.accepted_at if self.accepted_at is not None else self.leaves_at or 0.0
         dying = {"deletion_timestamp": stamp(accepted + GRACE_S), "grace_s": GRACE_S}
         if self.leaves_at is not None:

@@ -143,6 +143,20 @@ def test_who_was_bound_when_the_taint_was_gone_stays(leaves_at: float | None, ve
     assert rows["default/p"].verdict is verdict, rows["default/p"].reason
 
 
+@pytest.mark.parametrize(
+    ("bound_version", "verdict"), [("1454", PodVerdict.SURVIVED), ("1452", PodVerdict.SURVIVED_WRONGLY)]
+)
+def test_two_watches_tell_nothing_of_the_order_between_their_lines(bound_version: str, verdict: PodVerdict) -> None:
+    """A pod was bound because the taint was off; the pod's line came 56 ms before the node's. On a busy control plane
+    that was called "survived wrongly". Revisions of etcd tell which was first.
+    """
+    bare = node_seen("MODIFIED", (), version="1453")
+    pod = MadePod("p", seen_at=14.0, bound_at=14.944, bound_version=bound_version)
+    made = MadeRun([pod, MadePod("there", (FOREVER,))], extra=[(15.0, bare)], settings=Settings(latency=BUSY))
+    rows = {row.pod: row for row in eviction_rows(made.record())}
+    assert rows["default/p"].verdict is verdict, rows["default/p"].reason
+
+
 def test_what_came_as_planned_needs_no_word() -> None:
     (row,) = eviction_rows(MadeRun([MadePod("p", leaves_at=13.1)], predictions=planned("evicted", 0.0, 1.0)).record())
     assert planned_otherwise(row) == ""
