@@ -296,8 +296,3 @@ class _Reading:
 def outstanding(path: Path) -> list[Record]:
     """Records intended and not healed, latest first (the order to undo them in)."""
     return read_ledger(path).outstanding
-
-
-def all_records(path: Path) -> list[tuple[Record, bool]]:
-    """Every record with whether it is healed, in the order intended."""
-    return list(read_ledger(path).records)

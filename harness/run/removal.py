@@ -160,16 +160,3 @@ async def why_left(cluster: Cluster, pod: Json) -> str:
     conditions: list[dict[str, Any]] = (node.get("status") or {}).get("conditions") or []
     ready = next((c.get("status") for c in conditions if c.get("type") == "Ready"), "True")
     return why if ready == "True" else f"{why}; its node {name} is not reachable (Ready is {ready})"
-
-
-async def delete_ours(cluster: Cluster, path: str, *, run_id: str | None) -> None:
-    """Ask for the deletion of the object at `path` if it carries our label (of run `run_id`, or of any run); somebody
-    else's is left alone. What was asked for is not yet gone: see `remove_object`.
-    """
-    there = await _get(cluster, path)
-    owner = (there["metadata"].get("labels") or {}).get(RUN_LABEL) if there else None
-    if there and owner and (run_id is None or owner == run_id):
-        try:
-            await cluster.delete(path, uid=there["metadata"]["uid"])
-        except NotFound:
-            return

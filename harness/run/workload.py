@@ -20,7 +20,6 @@ from harness.run.ports import Cluster, Json
 from harness.run.removal import (
     CREATE_SETTLES_S,
     GONE_WITHIN_S,
-    delete_ours,
     labelled_in,
     pod_path,
     pods_left,
@@ -28,8 +27,6 @@ from harness.run.removal import (
     why_left,
 )
 from harness.run.resources import Resources
-
-__all__ = ["Wish", "Workload", "delete_ours", "wishes"]
 
 _LOOK_AGAIN_S = 5.0
 _AT_ONCE = 20
