@@ -63,12 +63,13 @@ def serving(script: Script) -> Iterator[int]:
 
 
 EXCHANGE = """
-import json, resource, sys, time
+import json, sys, time
 import gevent.monkey
 gevent.monkey.patch_all()
 import gevent
 from loadgen.client import Client
 from loadgen.config import LoadConfig
+from tests.fakes.memory import peak_kib
 
 port, timeout_s = int(sys.argv[1]), float(sys.argv[2])
 url = f"127.0.0.1:{port}/"
@@ -81,11 +82,11 @@ def beside():
         turns += 1
 gevent.spawn(beside)
 gevent.sleep(0.01)
-before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before_kib = peak_kib()
 began_s, turns = time.monotonic(), 0
 outcome, status = client.exchange()
 took_s = time.monotonic() - began_s
-grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib
+grown_kib = peak_kib() - before_kib
 answer = {"outcome": outcome, "status": status, "took_s": took_s, "grown_mib": grown_kib / 1024, "turns": turns}
 print(json.dumps(answer))
 """

@@ -15,7 +15,6 @@ import json
 import os
 import random
 import re
-import resource
 import shutil
 import sys
 import tempfile
@@ -30,6 +29,7 @@ from harness.cli import main
 from harness.errors import TaintlabError
 from harness.history.folder import RunFolder
 from harness.history.seal import seal
+from tests.fakes.memory import peak_kib
 from tests.pure.run_folders import write_run
 
 ALLOWED = frozenset((0, 1, 2, 3, 4, 5, 130))
@@ -321,7 +321,7 @@ def _evidence(folder: Path) -> dict[str, bytes | None]:
 
 def peak_mb() -> float:
     """The most memory this process had so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_kib() / 1024
 
 
 def run(argv: Sequence[str] | None = None) -> int:

@@ -10,7 +10,6 @@ import argparse
 import gzip
 import io
 import json
-import resource
 import shutil
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from harness.errors import ClusterError, TaintlabError, told
 from harness.faults.claim import CLAIM_ANNOTATION, claim_of
 from harness.lab.topology import read_topology_file
 from harness.terminal import clean, clean_output, one_line
+from tests.fakes.memory import peak_kib
 from tests.fuzz import seeds
 from tests.fuzz.hostile import hostile, hostile_json
 
@@ -60,7 +60,7 @@ class Tally:
 
     def row(self) -> str:
         """One line of the table."""
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // _KIB_PER_MIB
+        peak = peak_kib() // _KIB_PER_MIB
         codes = ", ".join(f"{code}: {number}" for code, number in sorted(self.codes.items()))
         return (
             f"{self.kind:12} cases {self.cases:5}  defects {len(self.defects):3}  wrong codes {len(self.wrong_codes):3}"
