@@ -86,9 +86,9 @@ class ExperimentItem(pytest.Item):
     def _run(self) -> Finished:
         from harness.cli.progress import PlainProgress
         from harness.clock import SystemClock
-        from harness.spec import read_experiment
-        from harness.wiring.place import Where, open_place
+        from harness.formats.experiment import read_experiment
         from harness.wiring.running import default_folder, run_experiment
+        from harness.wiring.sessions import Where, open_place
         from reports.render import render
 
         option = self.config.getoption

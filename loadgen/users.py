@@ -19,10 +19,10 @@ from gevent.pool import Group
 from locust import User, constant, constant_throughput, task
 from locust.exception import StopUser
 
-from loadgen.alarm import Alarm
 from loadgen.client import Answer, Client
 from loadgen.config import LoadConfig
 from loadgen.recorder import Recorder
+from loadgen.timer import Alarm
 
 _BURST = 16
 """Overdue arrivals opened before their greenlets get a turn: a late dispatcher must not keep them from sending."""

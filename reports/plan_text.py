@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.plan.consequences import Finding, Kind, PolicyPlan, Return, Severity
-from harness.plan.consequences.diff import PlanDiff
-from harness.plan.consequences.encode import Json, summary, workload_rows
-from harness.plan.scheduling import Fate
+from harness.impact import Finding, Kind, PolicyPlan, Return, Severity
+from harness.impact.diff import PlanDiff
+from harness.impact.encode import Json, summary, workload_rows
+from harness.semantics.scheduling import Fate
 from reports.words import DASH, one_line, plural
 
 _OF_A_KIND = 3

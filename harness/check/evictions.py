@@ -14,9 +14,9 @@ from harness.model.experiment import TaintFault
 from harness.model.plan import Action, Prediction
 from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import CheckResult, EvictionRow, PodVerdict, Verdict
-from harness.plan.forecast import TAINT_MANAGER, forecast_after
-from harness.plan.predict.ending import spelled
-from harness.plan.predict.settings import Latency
+from harness.plan.predict import TAINT_MANAGER, forecast_after
+from harness.semantics.eviction.pod_outcome import spelled
+from harness.semantics.eviction.settings import Latency
 
 #: A deletion may be seen this long before we have the acknowledgement of the taint it follows (measured: up to 20 ms).
 EARLY_ALLOWANCE_S = 0.05

@@ -22,7 +22,7 @@ from harness.model import events
 from harness.model.experiment import Experiment, PhaseName
 from harness.model.plan import Action, Plan
 from harness.model.verdicts import CheckResult, Verdict
-from harness.plan.predict.settings import Settings
+from harness.semantics.eviction.settings import Settings
 from loadgen.rows import Rows
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.errors import ExitCode, UsageError
-from harness.plan.rules import CATALOGUE, Rule, RuleId, closest, markdown
+from harness.semantics.rules import CATALOGUE, Rule, RuleId, closest, markdown
 from harness.terminal import json_text
 
 

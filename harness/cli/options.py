@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.wiring.place import Where
+from harness.wiring.sessions import Where
 
 
 def add_where(parser: argparse.ArgumentParser) -> None:

@@ -13,11 +13,11 @@ import msgspec
 from harness.cli.options import add_where, where_of
 from harness.clock import SystemClock
 from harness.errors import ExitCode, UsageError
+from harness.impact import Change, Condition, Demand
+from harness.impact.encode import to_json
 from harness.lab.topology import parse_taint
 from harness.model.scenario import ConditionStatus, ConditionType
 from harness.model.taints import Taint
-from harness.plan.consequences import Change, Condition, Demand
-from harness.plan.consequences.encode import to_json
 from harness.terminal import safe_json
 from harness.wiring.planning import Asked, no_cycle_collector, plan_policy, read_plans, see
 from reports.plan_text import print_diff, print_plan

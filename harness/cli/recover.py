@@ -11,8 +11,8 @@ from typing import Any
 
 from harness.cli.options import add_where
 from harness.errors import ExitCode, UsageError
-from harness.wiring.place import Where
 from harness.wiring.recovering import Recovered
+from harness.wiring.sessions import Where
 from harness.wiring.verbs import Wanted, recover_verb
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from harness.cli.options import add_where, where_of
 from harness.errors import ExitCode, TaintlabError, UsageError
-from harness.run.replay import Replayed
-from harness.spec.script import read_script, scripts_in
+from harness.formats.script import read_script, scripts_in
+from harness.replay.replayer import Replayed
 from harness.wiring.replaying import replay_all
 
 

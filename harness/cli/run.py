@@ -14,14 +14,14 @@ from typing import Any
 from harness.cli.options import add_where, where_of
 from harness.cli.progress import progress_for
 from harness.clock import Clock, SystemClock
+from harness.cluster.ports import Progress
 from harness.errors import ExitCode, TaintlabError, worst
+from harness.formats.experiment import read_experiment
 from harness.lab import root_notice
 from harness.model.experiment import Experiment
-from harness.run.ports import Progress
-from harness.spec import read_experiment
 from harness.wiring.ephemeral import lab_for
-from harness.wiring.place import Where, open_place
 from harness.wiring.running import Finished, default_folder, run_experiment
+from harness.wiring.sessions import Where, open_place
 from reports.render import render
 from reports.terminal import print_result
 

@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from harness.errors import ExitCode
-from harness.spec import json_schema
-from harness.spec.reference import reference
+from harness.formats.experiment import json_schema
+from harness.formats.experiment.reference import reference
 
 
 def add_parser(subparsers: Any) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 from harness.cli.options import add_where, where_of
 from harness.clock import SystemClock
 from harness.errors import ExitCode, UsageError
-from harness.run.snapshot import Header
+from harness.snapshot import Header
 from harness.terminal import one_line
-from harness.wiring.place import Where
 from harness.wiring.planning import save_snapshot
+from harness.wiring.sessions import Where
 
 
 def add_parser(subparsers: Any) -> None:

@@ -13,15 +13,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from harness.clock import Instant
+from harness.cluster.patience import to_the_end
+from harness.cluster.ports import LoadDriver, Tick
 from harness.errors import ClusterError, Indeterminate, TaintlabError
-from harness.faults.patience import to_the_end
 from harness.model import events
 from harness.model.experiment import PhaseName
 from harness.model.plan import Action, Step
-from harness.run.guard import BadRatioGuard
-from harness.run.ports import LoadDriver, Tick
-from harness.run.sample import expectation_query, golden_queries, sample
-from harness.run.stage import Outcome, RunState, Stage
+from harness.run.context import Outcome, RunState, Stage
+from harness.run.guards.bad_ratio import BadRatioGuard
+from harness.signals.sample import expectation_query, golden_queries, sample
 
 READY_TIMEOUT_S = 120.0
 HEARTBEAT_S = 30.0

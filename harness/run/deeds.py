@@ -8,10 +8,12 @@ from dataclasses import replace
 from typing import Any, assert_never
 
 from harness.clock import Clock, SystemClock
+from harness.cluster.ledger import Ledger, Record, RecordKind
+from harness.cluster.node_writes import Healed, Held, StillThere, change_node, heal_node, node_path
+from harness.cluster.patience import Patience, Sleep, to_the_end
+from harness.cluster.ports import Cluster, Components, Json
+from harness.cluster.undo import CORDON, Change, Claim, Holder, cordon, put_taint, renew
 from harness.errors import ClusterError, Conflict, LabError, Refused
-from harness.faults.claim import CORDON, Change, Claim, Holder, cordon, put_taint, renew
-from harness.faults.nodes import Healed, Held, StillThere, change_node, heal_node, node_path
-from harness.faults.patience import Patience, Sleep, to_the_end
 from harness.history.record import Recorder
 from harness.model import events
 from harness.model.experiment import (
@@ -22,9 +24,7 @@ from harness.model.experiment import (
     TaintFault,
     TolerationsFault,
 )
-from harness.run.ledger import Ledger, Record, RecordKind
 from harness.run.observe import Observer
-from harness.run.ports import Cluster, Components, Json
 
 HEAL_STEP_S = 30.0
 """Seconds that a timed heal step keeps trying; what it did not manage is tried again at the end of the run."""

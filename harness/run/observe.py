@@ -10,15 +10,15 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from harness.clock import Instant
+from harness.cluster.ports import Cluster, Json
+from harness.cluster.pulse import watch_answers
+from harness.cluster.standstill import watch_standstill
+from harness.cluster.watch import Watcher
 from harness.errors import ClusterError
 from harness.history.record import Recorder
 from harness.model import events
 from harness.model.world import Node, Pod, World, node_from_api, pod_from_api
 from harness.run.closing import close_list
-from harness.run.ports import Cluster, Json
-from harness.run.pulse import watch_answers
-from harness.run.standstill import watch_standstill
-from harness.run.watch import Watcher
 
 POD_PATH = "/api/v1/pods"
 NODE_PATH = "/api/v1/nodes"

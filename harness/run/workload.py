@@ -9,15 +9,10 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.clock import Clock, SystemClock
-from harness.errors import ClusterError, NotFound, Refused
-from harness.faults.claim import Holder
-from harness.faults.patience import FIRST_PAUSE_S, Patience, Sleep, to_the_end
-from harness.model.experiment import Manifest
-from harness.run.labelling import check_names, has_claims, labelled, longest_grace_s
-from harness.run.ledger import RUN_LABEL, Ledger, Record, RecordKind
-from harness.run.observe import Observer
-from harness.run.ports import Cluster, Json
-from harness.run.removal import (
+from harness.cluster.ledger import RUN_LABEL, Ledger, Record, RecordKind
+from harness.cluster.patience import FIRST_PAUSE_S, Patience, Sleep, to_the_end
+from harness.cluster.ports import Cluster, Json
+from harness.cluster.removal import (
     CREATE_SETTLES_S,
     GONE_WITHIN_S,
     labelled_in,
@@ -26,7 +21,12 @@ from harness.run.removal import (
     remove_object,
     why_left,
 )
-from harness.run.resources import Resources
+from harness.cluster.resources import Resources
+from harness.cluster.undo import Holder
+from harness.errors import ClusterError, NotFound, Refused
+from harness.model.experiment import Manifest
+from harness.run.labelling import check_names, has_claims, labelled, longest_grace_s
+from harness.run.observe import Observer
 
 _LOOK_AGAIN_S = 5.0
 _AT_ONCE = 20

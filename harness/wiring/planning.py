@@ -14,19 +14,19 @@ import msgspec
 from harness.clock import Clock
 from harness.errors import ClusterError, UsageError
 from harness.files import read_regular
+from harness.formats.labels import selector
+from harness.formats.problems import BadValue
+from harness.impact import Change, Demand, PolicyPlan, by_change, judge, paint
+from harness.impact.diff import PlanDiff, check_plan, compare
+from harness.impact.evictions import world_node
 from harness.model.experiment import Target
-from harness.model.inventory import Inventory, NodeRecord
-from harness.plan.consequences import Change, Demand, PolicyPlan, by_change, judge, paint
-from harness.plan.consequences.departures import world_node
-from harness.plan.consequences.diff import PlanDiff, check_plan, compare
-from harness.plan.predict.settings import Settings
+from harness.model.state import Inventory, NodeRecord
 from harness.plan.targets import choose_targets
-from harness.run.snapshot import Builder, Header, Reading, WorldWriter, pages, read_world
-from harness.run.snapshot.worldfile import VERSION as WORLD_VERSION
-from harness.spec.labels import selector
-from harness.spec.problems import BadValue
-from harness.wiring.control_plane import settings_of
-from harness.wiring.place import Where, open_place
+from harness.semantics.eviction.settings import Settings
+from harness.snapshot import Builder, Header, Reading, WorldWriter, pages, read_world
+from harness.snapshot.control_plane import settings_of
+from harness.snapshot.worldfile import VERSION as WORLD_VERSION
+from harness.wiring.sessions import Where, open_place
 
 _NOTHING = Change(())
 

@@ -11,6 +11,11 @@ from urllib.parse import urlsplit
 
 from harness.clock import Clock
 from harness.errors import UsageError
+from harness.formats.experiment import read_experiment
+from harness.impact import Change, Demand, Departures, PolicyPlan, judge, paint
+from harness.impact.applied import applied, counted_budgets
+from harness.impact.evictions import pods_on, world_node, world_pod
+from harness.impact.impact import workload_of
 from harness.lab.topology import Topology, default_topology, read_topology_file
 from harness.model.experiment import (
     CordonFault,
@@ -21,21 +26,16 @@ from harness.model.experiment import (
     TaintFault,
     TolerationsFault,
 )
-from harness.model.inventory import HOSTNAME_LABEL, Inventory, NodeRecord, amount
+from harness.model.state import HOSTNAME_LABEL, Inventory, NodeRecord, amount
 from harness.model.world import World
-from harness.plan.consequences import Change, Demand, Departures, PolicyPlan, judge, paint
-from harness.plan.consequences.applied import applied, counted_budgets
-from harness.plan.consequences.departures import pods_on, world_node, world_pod
-from harness.plan.consequences.picture import workload_of
-from harness.plan.forecast import forecast_planned
-from harness.plan.predict.settings import Settings
-from harness.plan.steps import describe, make_steps
+from harness.plan.predict import forecast_planned
+from harness.plan.schedule import describe, make_steps
 from harness.plan.targets import choose_targets
-from harness.run.snapshot.manifests import new_pods, with_objects
-from harness.spec import read_experiment
-from harness.wiring.control_plane import settings_of
-from harness.wiring.place import Where
+from harness.semantics.eviction.settings import Settings
+from harness.snapshot.control_plane import settings_of
+from harness.snapshot.manifests import new_pods, with_objects
 from harness.wiring.planning import Seen, see
+from harness.wiring.sessions import Where
 
 
 async def plan_file(

@@ -14,9 +14,9 @@ from typing import Any
 from harness import lab as labs
 from harness.adapters.kube import connect
 from harness.clock import Clock
+from harness.cluster.ports import Cluster
 from harness.errors import UsageError
-from harness.run.ports import Cluster
-from harness.wiring.place import Where, is_kind, only_lab
+from harness.wiring.sessions import Where, is_kind, only_lab
 
 
 def named(where: Where) -> Where:

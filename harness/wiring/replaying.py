@@ -12,9 +12,9 @@ from harness import lab as labs
 from harness.clock import SystemClock
 from harness.lab.values import LabSpec
 from harness.model.scenario import Restart, Scenario
-from harness.run.reference import Reference
-from harness.run.replay import REPLAY_LABEL, Replayed, Replayer
-from harness.wiring.place import Place, Where, open_place
+from harness.replay.reference import Reference
+from harness.replay.replayer import REPLAY_LABEL, Replayed, Replayer
+from harness.wiring.sessions import Place, Where, open_place
 
 #: What a lab of our own needs so that pods have exactly the tolerations of their script.
 REPLAY_FLAGS = ("kube-apiserver=--disable-admission-plugins=DefaultTolerationSeconds",)

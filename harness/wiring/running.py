@@ -19,8 +19,10 @@ import harness
 from harness.adapters.prometheus import PrometheusMetrics
 from harness.check.judge import Judgement
 from harness.clock import Clock, wall_text
+from harness.cluster.ledger import Header, Ledger
+from harness.cluster.ports import Progress
+from harness.cluster.undo import Holder, claim_of
 from harness.errors import CannotRecord, ClusterError, HealFailed, TaintlabError
-from harness.faults.claim import Holder, claim_of
 from harness.files import write_whole
 from harness.history import folder as folders
 from harness.history.folder import RunFolder, write_json
@@ -32,21 +34,19 @@ from harness.model import events
 from harness.model.experiment import Experiment
 from harness.model.plan import Plan
 from harness.model.world import World, node_from_api
-from harness.plan.forecast import forecast_planned
-from harness.plan.steps import describe, make_steps
+from harness.plan.predict import forecast_planned
+from harness.plan.schedule import describe, make_steps
 from harness.plan.targets import choose_targets
 from harness.run.conduct import READY_TIMEOUT_S, Conductor
+from harness.run.context import Outcome, Stage
 from harness.run.deeds import Deeds
-from harness.run.ledger import Header, Ledger
 from harness.run.observe import NODE_PATH, Observer
-from harness.run.ports import Progress
-from harness.run.stage import Outcome, Stage
-from harness.run.voice import Unharmed
+from harness.run.progress import Unharmed
 from harness.run.workload import Workload
 from harness.wiring.alive import this_process
 from harness.wiring.judging import judge_folder
 from harness.wiring.load import LoadgenDriver, load_config
-from harness.wiring.place import Place
+from harness.wiring.sessions import Place
 
 _GRACE_AFTER_PLAN_S = 60
 _DATE_HEADER_ERROR_MS = 500.0

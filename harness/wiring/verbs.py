@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from harness.clock import Clock, SystemClock
+from harness.cluster.ledger import LedgerRead, is_held, read_ledger
+from harness.cluster.patience import Patience
+from harness.cluster.ports import Cluster
+from harness.cluster.survey import claimed_nodes, labelled_objects
 from harness.errors import ClusterError, UsageError
-from harness.faults.patience import Patience
 from harness.history import folder as folders
 from harness.history.read import read_history
-from harness.run.ledger import LedgerRead, is_held, read_ledger
-from harness.run.ports import Cluster
-from harness.run.survey import claimed_nodes, labelled_objects
 from harness.wiring.alive import this_process
-from harness.wiring.place import Where
 from harness.wiring.reaching import is_where, lab_is_gone, named, of_folder, open_cluster
 from harness.wiring.recovering import Recovered, Site, alive_error, recover_claims
 from harness.wiring.recovering_ledger import Folder, recover_ledger
+from harness.wiring.sessions import Where
 from reports.words import one_line
 
 WHOLE_S = 600.0

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from harness.formats.experiment import experiment_files, read_experiment
+from harness.formats.experiment.manifests import pod_template
 from harness.model.experiment import Experiment
 from harness.model.taints import tolerations_from_api
 from harness.model.world import Node, Pod, World
-from harness.plan.forecast import forecast_planned
-from harness.plan.predict.settings import Settings
-from harness.plan.steps import make_steps
+from harness.plan.predict import forecast_planned
+from harness.plan.schedule import make_steps
 from harness.plan.targets import choose_targets
-from harness.spec import experiment_files, read_experiment
-from harness.spec.manifests import pod_template
+from harness.semantics.eviction.settings import Settings
 
 LIBRARY = Path(__file__).parents[2] / "experiments"
 NODES = (("general-1", "general"), ("general-2", "general"), ("spot-1", "spot"), ("spot-2", "spot"))

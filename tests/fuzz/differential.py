@@ -27,13 +27,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from harness import lab as labs
 from harness.clock import SystemClock
+from harness.formats.script import to_plain
 from harness.model.scenario import Scenario
-from harness.plan.predict import Forecast, Settings, predict
-from harness.plan.predict.settings import Latency
-from harness.run.replay import Replayed
-from harness.spec.script import to_plain
-from harness.wiring.place import Where, open_place
+from harness.replay.replayer import Replayed
+from harness.semantics.eviction import Forecast, Settings, predict
+from harness.semantics.eviction.settings import Latency
 from harness.wiring.replaying import REPLAY_FLAGS, replay_on
+from harness.wiring.sessions import Where, open_place
 from tests.slowness import TRIES, Found, after, figures, restarts, slowed, whole_need_s
 from tests.strategies import scripts
 

@@ -15,11 +15,11 @@ from typing import Any
 
 from harness.adapters.kube import KubeCluster
 from harness.errors import Conflict, NotFound, Refused
-from harness.model.inventory import Inventory, PodTemplate
-from harness.plan.scheduling import Engine, Fate, Request, Spot, place_all
-from harness.plan.scheduling.quotas import Quotas
-from harness.run.snapshot import Builder, Reading, pages
-from harness.run.snapshot.manifests import new_pods
+from harness.model.state import Inventory, PodTemplate
+from harness.semantics.scheduling import Engine, Fate, Request, Spot, place_all
+from harness.semantics.scheduling.quotas import Quotas
+from harness.snapshot import Builder, Reading, pages
+from harness.snapshot.manifests import new_pods
 from tests.lab.agreement_worlds import PRIORITIES, World
 
 QUIET_S = 11.0

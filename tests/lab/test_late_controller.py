@@ -12,9 +12,9 @@ import pytest
 
 from harness import lab as labs
 from harness.clock import SystemClock
-from harness.run.replay import Replayed
-from harness.wiring.place import Where, open_place
+from harness.replay.replayer import Replayed
 from harness.wiring.replaying import REPLAY_FLAGS, replay_on
+from harness.wiring.sessions import Where, open_place
 from tests.conformance.judging import differences
 from tests.conformance.rows import Row, rows
 from tests.lab.too_busy import note, tell_if_busy

@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from harness.cluster.ledger import Header, Ledger, LedgerRead, read_ledger
+from harness.cluster.node_writes import node_path
+from harness.cluster.ports import Json
+from harness.cluster.undo import CLAIM_ANNOTATION, FENCE_ANNOTATION, Holder
 from harness.errors import TaintlabError
-from harness.faults.claim import CLAIM_ANNOTATION, FENCE_ANNOTATION, Holder
-from harness.faults.nodes import node_path
 from harness.history.record import Recorder
 from harness.model import events
 from harness.model.experiment import CordonFault, TaintFault
 from harness.model.taints import Effect, Taint
 from harness.run.deeds import Deeds
-from harness.run.ledger import Header, Ledger, LedgerRead, read_ledger
 from harness.run.observe import Observer
-from harness.run.ports import Json
 from tests.fakes.virtual import VirtualTime
 from tests.fakes.weather import Plan, Trouble, Weather
 

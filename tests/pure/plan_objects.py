@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from harness.model.inventory import Inventory, PodRecord, PodTemplate, Subject
-from harness.run.snapshot import Builder
-from harness.run.snapshot.convert import SUBJECTS
+from harness.model.state import Inventory, PodRecord, PodTemplate, Subject
+from harness.snapshot import Builder
+from harness.snapshot.convert import SUBJECTS
 
 Json = dict[str, Any]
 _KINDS: dict[str, Any] = {kind.__struct_config__.tag: kind for kind in SUBJECTS}

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from harness.faults.claim import parse_claim
-from harness.faults.nodes import heal_node
-from harness.faults.patience import Patience
+from harness.cluster.node_writes import heal_node
+from harness.cluster.patience import Patience
+from harness.cluster.undo import parse_claim
 from harness.model import events
 from harness.model.experiment import CordonFault, TaintFault
 from tests.fakes.weather import Trouble

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.cluster.node_writes import heal_node
+from harness.cluster.patience import Patience
+from harness.cluster.undo import claim_of, put_taint
 from harness.errors import ClusterError, Conflict, Refused
-from harness.faults.claim import claim_of, put_taint
-from harness.faults.nodes import heal_node
-from harness.faults.patience import Patience
 from harness.model.experiment import TaintFault
 from tests.fakes.weather import Trouble
 from tests.pure.healing import NODE, RUN, SPOT, Rig, at, differences, ours

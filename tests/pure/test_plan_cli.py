@@ -12,18 +12,18 @@ import jsonschema
 import pytest
 from rich.console import Console
 
-from harness import plan as plan_package
+from harness import impact as plan_package
 from harness.cli import plan as verb
 from harness.cli import snapshot as snapshot_verb
 from harness.errors import TaintlabError
-from harness.plan.consequences import Kind, Return, judge
-from harness.plan.consequences.finding import Demand
-from harness.plan.scheduling import Fate
-from harness.plan.scheduling.reasons import TAINTS
+from harness.impact import Kind, Return, judge
+from harness.impact.finding import Demand
+from harness.semantics.scheduling import Fate
+from harness.semantics.scheduling.reasons import TAINTS
 from reports.plan_text import print_plan
 from tests.pure.plan_objects import Json, budget, inventory, node, pod, service, tolerate
 
-SCHEMA = json.loads((Path(plan_package.__path__[0]) / "consequences" / "plan.schema.json").read_text())
+SCHEMA = json.loads((Path(plan_package.__path__[0]) / "plan.schema.json").read_text())
 OBJECTS = [
     node("s1", labels={"pool": "spot"}),
     node("s2", labels={"pool": "spot"}),
@@ -182,9 +182,9 @@ def test_text_fits_a_screen_and_says_the_gravest_first(world: Path, capsys: pyte
 
 
 def test_text_on_a_terminal_is_a_table(world: Path) -> None:
+    from harness.impact import Change, by_change, paint
     from harness.model.taints import Effect, Taint
-    from harness.plan.consequences import Change, by_change, paint
-    from harness.plan.predict.settings import Settings
+    from harness.semantics.eviction.settings import Settings
 
     seen = inventory(*OBJECTS)
     change = Change(("s1",), (Taint("spot", Effect.NO_EXECUTE),))

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from harness.errors import ClusterError, NotFound, Refused
-from harness.model.inventory import Inventory, Subject
-from harness.run.snapshot import Builder, Reading, pages
-from harness.run.snapshot.collect import PAGE
+from harness.model.state import Inventory, Subject
+from harness.snapshot import Builder, Reading, pages
+from harness.snapshot.collect import PAGE
 from tests.pure.plan_objects import Json, node, pod, service
 
 NODES, PODS, BUDGETS = "/api/v1/nodes", "/api/v1/pods", "/apis/policy/v1/poddisruptionbudgets"

@@ -8,10 +8,7 @@ from typing import Any
 import pytest
 
 from harness.errors import ExitCode
-from harness.model.inventory import Subject
-from harness.model.scenario import ConditionStatus, ConditionType
-from harness.model.taints import Effect, Taint
-from harness.plan.consequences import (
+from harness.impact import (
     Change,
     Condition,
     Demand,
@@ -24,8 +21,11 @@ from harness.plan.consequences import (
     judge,
     paint,
 )
-from harness.plan.predict.settings import Settings
-from harness.plan.scheduling import Fate
+from harness.model.scenario import ConditionStatus, ConditionType
+from harness.model.state import Subject
+from harness.model.taints import Effect, Taint
+from harness.semantics.eviction.settings import Settings
+from harness.semantics.scheduling import Fate
 from tests.pure.plan_objects import (
     HOST,
     Json,

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from harness.errors import UsageError
-from harness.model.inventory import Inventory, PodTemplate, Subject
-from harness.run.snapshot import Header, WorldWriter, read_world, wire, worldfile
+from harness.model.state import Inventory, PodTemplate, Subject
+from harness.snapshot import Header, WorldWriter, read_world, wire, worldfile
 from tests.pure.plan_objects import Json, budget, mounts, node, pod, service, template_of, tolerate, volume
 
 OBJECTS: list[Json] = [

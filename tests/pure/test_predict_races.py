@@ -19,10 +19,10 @@ from harness.model.scenario import (
     Write,
 )
 from harness.model.taints import Effect, Operator, Taint, Toleration
-from harness.plan.predict import Settings, predict
-from harness.plan.predict.chances import courses
-from harness.plan.predict.settings import BUSY
-from harness.plan.rules import RuleId
+from harness.semantics.eviction import Settings, predict
+from harness.semantics.eviction.settings import BUSY
+from harness.semantics.eviction.variants import courses
+from harness.semantics.rules import RuleId
 
 SPOT = Taint("spot", Effect.NO_EXECUTE)
 

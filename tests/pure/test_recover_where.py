@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.cluster.undo import Claim
 from harness.errors import UsageError
-from harness.faults.claim import Claim
 from harness.wiring.alive import sign_of_life, this_process
-from harness.wiring.place import Where
 from harness.wiring.reaching import is_where, lab_is_gone, of_folder
+from harness.wiring.sessions import Where
 
 NOW_S = 1_800_000_000
 HERE = this_process()

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from harness.model.inventory import Subject
-from harness.plan.scheduling import Engine, Fate, Placement, Request, place_all
+from harness.model.state import Subject
+from harness.semantics.scheduling import Engine, Fate, Placement, Request, place_all
 from tests.pure.plan_objects import (
     HOST,
     ZONE,

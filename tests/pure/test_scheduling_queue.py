@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from harness.model.inventory import PodTemplate
-from harness.plan.scheduling import Engine, Fate, Placed, Request, place_all
-from harness.plan.scheduling.quotas import Quotas
-from harness.run.snapshot.manifests import new_pods
+from harness.model.state import PodTemplate
+from harness.semantics.scheduling import Engine, Fate, Placed, Request, place_all
+from harness.semantics.scheduling.quotas import Quotas
+from harness.snapshot.manifests import new_pods
 from tests.lab.agreement_worlds import PRIORITIES, make_world
 from tests.pure.plan_objects import (
     HOST,

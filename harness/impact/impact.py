@@ -1,0 +1,97 @@
+"""The whole picture of a change, before it is judged: who leaves, who stays, who comes back where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from harness.impact.change import Change
+from harness.model.plan import Prediction
+from harness.model.state import Inventory, PodRecord, PodTemplate
+from harness.semantics.scheduling import Placement
+
+
+class Return(StrEnum):
+    """Who brings a pod back, if anybody.
+
+    NEW: its controller makes another one at once. AFTER: a StatefulSet makes it again under the same name, once the old
+    one is gone. STUCK: it would, or a DaemonSet, but the old one never goes, since its node's kubelet is dead.
+    SAME_NODE: its DaemonSet or kubelet, on the same node. AGAIN_AND_AGAIN: a DaemonSet, on the same node, to be evicted
+    again. NOT_THERE: a DaemonSet, but not on a node that it does not tolerate. DONE: it had finished. NOBODY: a bare
+    pod.
+    """
+
+    NEW = "new"
+    AFTER = "after"
+    STUCK = "stuck"
+    SAME_NODE = "same-node"
+    AGAIN_AND_AGAIN = "again-and-again"
+    NOT_THERE = "not-there"
+    DONE = "done"
+    NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A pod that leaves. `placement` None: no replacement looks for a node."""
+
+    pod: PodRecord
+    prediction: Prediction
+    comes_back: Return
+    placement: Placement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Staying:
+    """A pod on a target that stays. `blanket`: the toleration at work tolerates every key."""
+
+    pod: PodRecord
+    prediction: Prediction
+    blanket: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Displaced:
+    """A pod elsewhere that is thrown out for a replacement. `placement` None: nothing brings it back."""
+
+    pod: PodRecord
+    by: str
+    placement: Placement | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Picture:
+    """`unsure`: pods whose fate is a race. `idle`: pods that were Pending before, by key, with their placement now.
+    `words`: what is done. `notes`: what else is to be said. `unplanned`: deeds that are not in the picture at all.
+    """
+
+    inventory: Inventory
+    change: Change
+    words: tuple[str, ...]
+    leaving: tuple[Leaving, ...]
+    staying: tuple[Staying, ...] = ()
+    unsure: tuple[Staying, ...] = ()
+    displaced: tuple[Displaced, ...] = ()
+    idle: Mapping[str, Placement] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    unplanned: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """In short, see `Inventory`."""
+        return f"<Picture of {', '.join(self.words)}: {len(self.leaving)} pods leave>"
+
+
+def workload_of(template: PodTemplate) -> str:
+    """How people call what a pod belongs to: ``Deployment shop/web``, ``Job shop/train``, ``Pod shop/`` for bare ones.
+
+    A ReplicaSet named after its pods' template hash is a Deployment's (deployment_controller names it so).
+    """
+    owner = template.owner
+    if owner is None:
+        return f"bare pods in {template.namespace}"
+    kind, name = owner.kind, owner.name
+    suffix = template.labels.get("pod-template-hash")
+    if kind == "ReplicaSet" and suffix and name.endswith(f"-{suffix}"):
+        kind, name = "Deployment", name.removesuffix(f"-{suffix}")
+    return f"{kind} {template.namespace}/{name}"
