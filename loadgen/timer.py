@@ -27,7 +27,7 @@ class _TimerSpec(ctypes.Structure):
     _fields_: ClassVar = [("it_interval", _TimeSpec), ("it_value", _TimeSpec)]
 
 
-class Alarm:
+class Timer:
     """One timerfd; one greenlet at a time may wait on it."""
 
     def __init__(self) -> None:

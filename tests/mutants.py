@@ -19,9 +19,9 @@ from harness.semantics.eviction import admission, decision, matching, node_lifec
 from harness.semantics.eviction.admission import UNREACHABLE
 from harness.semantics.eviction.decision import Action, Decision
 from harness.semantics.eviction.node_lifecycle import NodeLifecycleController, Zone, ZoneState
-from harness.semantics.eviction.simulated import Life, Origin, Presence
+from harness.semantics.eviction.simulated import Origin, Presence, SimPod
 from harness.semantics.eviction.taint_eviction import TaintEviction
-from harness.semantics.eviction.throttle import Rush, Throttle
+from harness.semantics.eviction.throttle import DeleteBurst, Throttle
 from harness.semantics.rules import RuleId
 
 
@@ -96,7 +96,7 @@ def _lenient_int(text: str) -> int | None:
 
 
 def _keep_the_earlier(original: Callable[..., None]) -> Callable[..., None]:
-    def later(self: TaintEviction, life: Life, found: Decision, at_s: float, origin: Origin) -> None:
+    def later(self: TaintEviction, life: SimPod, found: Decision, at_s: float, origin: Origin) -> None:
         running = self._timers.get(life.key)
         if running is not None and at_s + found.delay_s < running.fire_s:
             del self._timers[life.key]
@@ -106,7 +106,7 @@ def _keep_the_earlier(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def _begin_where_it_left_off(original: Callable[..., None]) -> Callable[..., None]:
-    def later(self: TaintEviction, life: Life, found: Decision, at_s: float, origin: Origin) -> None:
+    def later(self: TaintEviction, life: SimPod, found: Decision, at_s: float, origin: Origin) -> None:
         again = life.cancelled_s is not None
         original(self, life, replace(found, delay_s=found.delay_s / 2) if again else found, at_s, origin)
 
@@ -114,7 +114,7 @@ def _begin_where_it_left_off(original: Callable[..., None]) -> Callable[..., Non
 
 
 def _no_birth(original: Callable[..., None]) -> Callable[..., None]:
-    def pod_changed(self: TaintEviction, life: Life, at_s: float, origin: Origin) -> None:
+    def pod_changed(self: TaintEviction, life: SimPod, at_s: float, origin: Origin) -> None:
         if origin is not Origin.BIRTH:
             original(self, life, at_s, origin)
 
@@ -122,7 +122,7 @@ def _no_birth(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def _saved_while_waiting(original: Callable[..., None]) -> Callable[..., None]:
-    def cancel(self: TaintEviction, life: Life, at_s: float, why: RuleId = RuleId.TIMER_CANCELLED) -> None:
+    def cancel(self: TaintEviction, life: SimPod, at_s: float, why: RuleId = RuleId.TIMER_CANCELLED) -> None:
         original(self, life, at_s, why)
         if life.rush is not None and at_s <= life.rush.done_s:
             life.due_s = life.rush = life.cause = None
@@ -137,12 +137,12 @@ def _look_at_nothing(self: TaintEviction, at_s: float, origin: Origin) -> None:
             self._tainted[node.name] = taints
 
 
-def _unthrottled(self: Throttle, at_s: float, count: int = 1, requests: int = 3, *, trailing: int = 0) -> Rush:
-    return Rush(at_s, at_s, count, 0.0, self.settings.latency.delete_s)
+def _unthrottled(self: Throttle, at_s: float, count: int = 1, requests: int = 3, *, trailing: int = 0) -> DeleteBurst:
+    return DeleteBurst(at_s, at_s, count, 0.0, self.settings.latency.delete_s)
 
 
-def _four_requests(original: Callable[..., Rush]) -> Callable[..., Rush]:
-    def delete(self: Throttle, at_s: float, count: int = 1, requests: int = 3, *, trailing: int = 0) -> Rush:
+def _four_requests(original: Callable[..., DeleteBurst]) -> Callable[..., DeleteBurst]:
+    def delete(self: Throttle, at_s: float, count: int = 1, requests: int = 3, *, trailing: int = 0) -> DeleteBurst:
         return original(self, at_s, count, requests + 2, trailing=trailing)
 
     return delete
@@ -250,8 +250,8 @@ MUTANTS = (
     Mutant(RuleId.INVALID_TOLERATION, "all are taken", ((admission, "refuses_tolerations", _nothing),)),
     Mutant(RuleId.INVALID_TAINT, "all are taken", ((admission, "refuses_taints", _nothing),)),
     Mutant(RuleId.TOLERATIONS_ONLY_GROW, "may shrink", ((admission, "refuses_change", _nothing),)),
-    Mutant(RuleId.NAME_TAKEN, "may be taken again", ((Life, "presence", lambda *_: Presence.GONE),)),
-    Mutant(RuleId.NO_SUCH_OBJECT, "always there", ((Life, "presence", lambda *_: Presence.HERE),)),
+    Mutant(RuleId.NAME_TAKEN, "may be taken again", ((SimPod, "presence", lambda *_: Presence.GONE),)),
+    Mutant(RuleId.NO_SUCH_OBJECT, "always there", ((SimPod, "presence", lambda *_: Presence.HERE),)),
     Mutant(RuleId.HEALTHY_NODE_CLEANED, "left on", ((_NLC, "_clean", _nothing),)),
     Mutant(
         RuleId.CONDITION_TAINTS,

@@ -21,7 +21,7 @@ from harness.lab import root_notice
 from harness.model.experiment import Experiment
 from harness.wiring.ephemeral import lab_for
 from harness.wiring.running import Finished, default_folder, run_experiment
-from harness.wiring.sessions import Where, open_place
+from harness.wiring.sessions import ClusterRef, open_session
 from reports.render import render
 from reports.terminal import print_result
 
@@ -73,9 +73,9 @@ def _tell(finished: Finished) -> ExitCode:
 
 
 async def _run(
-    experiment: Experiment, where: Where, path: Path, clock: Clock, progress: Progress, *, keep_secrets: bool
+    experiment: Experiment, where: ClusterRef, path: Path, clock: Clock, progress: Progress, *, keep_secrets: bool
 ) -> Finished:
-    async with open_place(where, clock=clock, for_writing=True) as place:
+    async with open_session(where, clock=clock, for_writing=True) as place:
         return await run_experiment(experiment, place, path, clock=clock, progress=progress, keep_secrets=keep_secrets)
 
 

@@ -15,7 +15,7 @@ from harness.errors import ExitCode, UsageError
 from harness.snapshot import Header
 from harness.terminal import one_line
 from harness.wiring.planning import save_snapshot
-from harness.wiring.sessions import Where
+from harness.wiring.sessions import ClusterRef
 
 
 def add_parser(subparsers: Any) -> None:
@@ -48,7 +48,7 @@ def handle(options: argparse.Namespace) -> int:
     return int(ExitCode.PASS)
 
 
-def _into(path: Path, where: Where) -> Header:
+def _into(path: Path, where: ClusterRef) -> Header:
     """The file appears when it is whole, not before."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -7,17 +7,17 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from harness.model.state import Budget, Inventory, NewPod, Phase, PodRecord
-from harness.semantics.scheduling import Engine, Fate, Request, place_all
+from harness.model.state import ClusterState, NewPod, Phase, PodDisruptionBudget, PodRecord
+from harness.semantics.scheduling import PlacementOutcome, Request, Scheduler, place_all
 
 _SHARE = re.compile(r"[0-9]{1,10}%?")
 
 
-def applied(inventory: Inventory, pods: Sequence[NewPod], *, compares: bool) -> tuple[Inventory, tuple[str, ...]]:
+def applied(inventory: ClusterState, pods: Sequence[NewPod], *, compares: bool) -> tuple[ClusterState, tuple[str, ...]]:
     """`inventory` with `pods` scheduled and running, and notes about those that find no node. `compares`: see
-    `Engine`.
+    `Scheduler`.
     """
-    engine = Engine(inventory, inventory.pods, compares=compares, coming=[pod.template for pod in pods])
+    engine = Scheduler(inventory, inventory.pods, compares=compares, coming=[pod.template for pod in pods])
     records: list[PodRecord] = []
     for pod in pods:
         if pod.everywhere:
@@ -30,16 +30,16 @@ def applied(inventory: Inventory, pods: Sequence[NewPod], *, compares: bool) -> 
         placement = placed[request.key]
         node = placement.node or ""
         records.append(_record(pod, pod.name, node))
-        if placement.fate is Fate.PENDING:
+        if placement.fate is PlacementOutcome.PENDING:
             notes.append(f"{request.key} finds no node even before the change: {placement.reason}")
     return replace(inventory, pods=inventory.pods + tuple(records)), tuple(notes)
 
 
-def _everywhere(engine: Engine, inventory: Inventory, pod: NewPod) -> list[PodRecord]:
+def _everywhere(engine: Scheduler, inventory: ClusterState, pod: NewPod) -> list[PodRecord]:
     """A DaemonSet's pods: on every node that its taints, selector and affinity allow and that has room."""
-    ground = engine.ground(pod.template)
+    feasible = engine.feasible(pod.template)
     need = engine.need(pod.template)
-    nodes = [] if ground is None else [n for n in sorted(ground.allowed) if engine.room.fits(n, need)]
+    nodes = [] if feasible is None else [n for n in sorted(feasible.allowed) if engine.room.fits(n, need)]
     for node in nodes:
         engine.put(pod.template, node)
     names = [inventory.nodes[node].name for node in nodes]
@@ -58,7 +58,7 @@ def _record(pod: NewPod, name: str, node: str) -> PodRecord:
     )
 
 
-def counted_budgets(inventory: Inventory, budgets: Iterable[Budget]) -> tuple[Budget, ...]:
+def counted_budgets(inventory: ClusterState, budgets: Iterable[PodDisruptionBudget]) -> tuple[PodDisruptionBudget, ...]:
     """New budgets with the status that their controller would give them: all matching pods healthy.
 
     Percentages are rounded up (pkg/controller/disruption, getExpectedPodCount). ValueError for what is no number.

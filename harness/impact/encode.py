@@ -6,10 +6,10 @@ from collections import Counter
 from typing import Any
 
 from harness.impact.finding import Finding
-from harness.impact.impact import Displaced, Leaving, Return, Staying, workload_of
+from harness.impact.impact import Displaced, Leaving, Replacement, Staying, workload_of
 from harness.impact.policy import PolicyPlan
 from harness.model.state import PodTemplate
-from harness.semantics.scheduling import Fate, Placement
+from harness.semantics.scheduling import Placement, PlacementOutcome
 
 VERSION = 1
 KIND = "taintlab-plan"
@@ -19,10 +19,10 @@ Json = dict[str, Any]
 
 def to_json(plan: PolicyPlan) -> Json:
     """The whole plan; see plan.schema.json."""
-    picture = plan.picture
-    inventory = picture.inventory
+    impact = plan.impact
+    inventory = impact.inventory
     names = _Names()
-    leaving = [_leaving(each, names) for each in picture.leaving]
+    leaving = [_leaving(each, names) for each in impact.leaving]
     return {
         "version": VERSION,
         "kind": KIND,
@@ -35,35 +35,37 @@ def to_json(plan: PolicyPlan) -> Json:
             "pods": len(inventory.pods),
             "missing": {subject.value: why for subject, why in inventory.missing.items()},
         },
-        "change": {"deeds": list(picture.words), "nodes": list(picture.change.targets)},
+        "change": {"deeds": list(impact.words), "nodes": list(impact.change.targets)},
         "summary": summary(plan),
         "findings": [_finding(finding) for finding in plan.findings],
         "workloads": workload_rows(plan),
         "leaving": leaving,
-        "staying": [_staying(each, names) for each in picture.staying],
-        "unsure": [_staying(each, names) for each in picture.unsure],
-        "displaced": [_displaced(each, names) for each in picture.displaced],
+        "staying": [_staying(each, names) for each in impact.staying],
+        "unsure": [_staying(each, names) for each in impact.unsure],
+        "displaced": [_displaced(each, names) for each in impact.displaced],
         "unknown": list(plan.unknown),
-        "expect": [{"name": h.demand.value, "holds": h.holds, "because": h.because} for h in plan.held],
+        "expect": [{"name": h.expectation.value, "holds": h.holds, "because": h.because} for h in plan.held],
         "exit_code": int(plan.exit_code),
     }
 
 
 def summary(plan: PolicyPlan) -> Json:
     """The figures of a plan."""
-    picture = plan.picture
-    fates = Counter(each.placement.fate for each in picture.leaving if each.placement is not None)
-    backs = Counter(each.comes_back for each in picture.leaving)
+    impact = plan.impact
+    fates = Counter(each.placement.fate for each in impact.leaving if each.placement is not None)
+    backs = Counter(each.comes_back for each in impact.leaving)
     return {
-        "nodes": len(picture.change.targets),
-        "leaving": len(picture.leaving),
-        "staying": len(picture.staying),
-        "unsure": len(picture.unsure),
-        "replacements": {fate.value: fates[fate] for fate in Fate},
+        "nodes": len(impact.change.targets),
+        "leaving": len(impact.leaving),
+        "staying": len(impact.staying),
+        "unsure": len(impact.unsure),
+        "replacements": {fate.value: fates[fate] for fate in PlacementOutcome},
         "without_replacement": {
-            back.value: backs[back] for back in Return if back not in (Return.NEW, Return.AFTER) and backs[back]
+            back.value: backs[back]
+            for back in Replacement
+            if back not in (Replacement.NEW, Replacement.SAME_NAME) and backs[back]
         },
-        "displaced": len(picture.displaced),
+        "displaced": len(impact.displaced),
         "findings": dict(Counter(finding.kind.value for finding in plan.findings)),
         "breaks": sum(finding.severity == 0 for finding in plan.findings),
     }
@@ -152,14 +154,14 @@ def workload_rows(plan: PolicyPlan) -> list[Json]:
             found["replacements"] = {}
         return found
 
-    for leaving in plan.picture.leaving:
+    for leaving in plan.impact.leaving:
         found, prediction = row(leaving.pod.template), leaving.prediction
         found["leaving"] += 1
         found["rules"][str(prediction.rule)] = found["rules"].get(str(prediction.rule), 0) + 1
         fate = leaving.placement.fate.value if leaving.placement is not None else leaving.comes_back.value
         found["replacements"][fate] = found["replacements"].get(fate, 0) + 1
         found["at"] = _hull(found["at"], prediction.earliest_s, prediction.latest_s)
-    for kind, group in (("staying", plan.picture.staying), ("unsure", plan.picture.unsure)):
+    for kind, group in (("staying", plan.impact.staying), ("unsure", plan.impact.unsure)):
         for each in group:
             found = row(each.pod.template)
             found[kind] += 1

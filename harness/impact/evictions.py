@@ -19,7 +19,7 @@ from harness.model.scenario import (
     Write,
     traits_of,
 )
-from harness.model.state import Inventory, NodeRecord, PodRecord
+from harness.model.state import ClusterState, NodeRecord, PodRecord
 from harness.model.taints import with_taints
 from harness.model.world import Node, Owner, Pod
 from harness.semantics.eviction import predict
@@ -48,7 +48,7 @@ class DrainRule(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Departures:
+class PredictedEvictions:
     """A prediction for every pod on the targets: `predictions[i]` is about `pods[i]`. `looked_s`: how far ahead was
     looked; infinity where nothing periodic is involved.
     """
@@ -58,17 +58,17 @@ class Departures:
     looked_s: float = math.inf
 
 
-def pods_on(inventory: Inventory, targets: Iterable[str]) -> tuple[PodRecord, ...]:
+def pods_on(inventory: ClusterState, targets: Iterable[str]) -> tuple[PodRecord, ...]:
     """The pods bound to these nodes."""
     names = set(targets)
     return tuple(pod for pod in inventory.pods if pod.node in names)
 
 
-def by_change(inventory: Inventory, change: Change, settings: Settings) -> Departures:
+def evictions_by(inventory: ClusterState, change: Change, settings: Settings) -> PredictedEvictions:
     """What the change does to the pods on its targets."""
     pods = pods_on(inventory, change.targets)
     if change.drain and not (change.taints or change.lose or change.conditions):
-        return Departures(pods, _drained(pods, inventory))
+        return PredictedEvictions(pods, _drained(pods, inventory))
     writes = tuple(_writes(inventory.nodes, change))
     nodes: Sequence[NodeRecord] = [node for node in inventory.nodes if node.name in set(change.targets)]
     until_s = math.inf
@@ -84,7 +84,7 @@ def by_change(inventory: Inventory, change: Change, settings: Settings) -> Depar
     if change.drain:
         drained = _drained(pods, inventory)
         predictions = tuple(p if p.outcome == EVICTED else d for p, d in zip(predictions, drained, strict=True))
-    return Departures(pods, predictions, until_s)
+    return PredictedEvictions(pods, predictions, until_s)
 
 
 def _writes(nodes: Sequence[NodeRecord], change: Change) -> Iterable[Write]:
@@ -170,7 +170,7 @@ def world_node(node: NodeRecord) -> Node:
 # --- drains ---
 
 
-def _drained(pods: Sequence[PodRecord], inventory: Inventory) -> tuple[Prediction, ...]:
+def _drained(pods: Sequence[PodRecord], inventory: ClusterState) -> tuple[Prediction, ...]:
     """kubectl drain with --ignore-daemonsets, --delete-emptydir-data and --force: each pod is asked to leave at once,
     by the Eviction API; where a budget is used up it is asked again every 5 s.
     """

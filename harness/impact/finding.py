@@ -28,7 +28,7 @@ class Kind(StrEnum):
     JOB = "job"
     BUDGET = "budget"
     DRAIN = "drain"
-    PING_PONG = "ping-pong"
+    EVICTION_LOOP = "eviction-loop"
     SINGLE = "single-replica"
     DAEMON_SET = "daemonset"
     PREEMPTION = "preemption"
@@ -62,13 +62,13 @@ def counted(number: int, noun: str) -> str:
     return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-class Demand(StrEnum):
+class Expectation(StrEnum):
     """What a plan may be held to: ``--expect``."""
 
     NO_EVICTION = "no-eviction"
     NO_OUTAGE = "no-outage"
     NO_PENDING = "no-pending"
-    NO_PING_PONG = "no-ping-pong"
+    NO_EVICTION_LOOP = "no-eviction-loop"
     NO_BUDGET_BREACH = "no-budget-breach"
     NO_JOB_LOSS = "no-job-loss"
     NO_SINGLE_REPLICA = "no-single-replica"
@@ -80,21 +80,21 @@ class Demand(StrEnum):
     NO_ACCELERATOR_LOSS = "no-accelerator-loss"
 
 
-KINDS_AGAINST: Mapping[Demand, tuple[Kind, ...]] = {
-    Demand.NO_OUTAGE: (Kind.OUTAGE,),
-    Demand.NO_PENDING: (Kind.PENDING,),
-    Demand.NO_PING_PONG: (Kind.PING_PONG,),
-    Demand.NO_BUDGET_BREACH: (Kind.BUDGET, Kind.DRAIN),
-    Demand.NO_JOB_LOSS: (Kind.JOB,),
-    Demand.NO_SINGLE_REPLICA: (Kind.SINGLE,),
-    Demand.NO_STUCK_VOLUME: (Kind.VOLUME,),
-    Demand.NO_UNMANAGED_LOSS: (Kind.UNMANAGED,),
-    Demand.NO_DAEMONSET_LOSS: (Kind.DAEMON_SET,),
-    Demand.NO_PREEMPTION: (Kind.PREEMPTION,),
-    Demand.NO_LATE_EXIT: (Kind.WINDOW,),
-    Demand.NO_ACCELERATOR_LOSS: (Kind.ACCELERATOR,),
+BROKEN_BY: Mapping[Expectation, tuple[Kind, ...]] = {
+    Expectation.NO_OUTAGE: (Kind.OUTAGE,),
+    Expectation.NO_PENDING: (Kind.PENDING,),
+    Expectation.NO_EVICTION_LOOP: (Kind.EVICTION_LOOP,),
+    Expectation.NO_BUDGET_BREACH: (Kind.BUDGET, Kind.DRAIN),
+    Expectation.NO_JOB_LOSS: (Kind.JOB,),
+    Expectation.NO_SINGLE_REPLICA: (Kind.SINGLE,),
+    Expectation.NO_STUCK_VOLUME: (Kind.VOLUME,),
+    Expectation.NO_UNMANAGED_LOSS: (Kind.UNMANAGED,),
+    Expectation.NO_DAEMONSET_LOSS: (Kind.DAEMON_SET,),
+    Expectation.NO_PREEMPTION: (Kind.PREEMPTION,),
+    Expectation.NO_LATE_EXIT: (Kind.WINDOW,),
+    Expectation.NO_ACCELERATOR_LOSS: (Kind.ACCELERATOR,),
 }
-"""Which findings break a demand (notes do not). NO_EVICTION is broken by any pod that leaves."""
+"""Which findings break a expectation (notes do not). NO_EVICTION is broken by any pod that leaves."""
 
 NEEDS: Mapping[Kind, tuple[Subject, ...]] = {
     Kind.OUTAGE: (Subject.SERVICES, Subject.ENDPOINT_SLICES),

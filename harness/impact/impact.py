@@ -1,4 +1,4 @@
-"""The whole picture of a change, before it is judged: who leaves, who stays, who comes back where."""
+"""The whole impact of a change, before it is judged: who leaves, who stays, who comes back where."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from enum import StrEnum
 
 from harness.impact.change import Change
 from harness.model.plan import Prediction
-from harness.model.state import Inventory, PodRecord, PodTemplate
+from harness.model.state import ClusterState, PodRecord, PodTemplate
 from harness.semantics.scheduling import Placement
 
 
-class Return(StrEnum):
+class Replacement(StrEnum):
     """Who brings a pod back, if anybody.
 
-    NEW: its controller makes another one at once. AFTER: a StatefulSet makes it again under the same name, once the old
-    one is gone. STUCK: it would, or a DaemonSet, but the old one never goes, since its node's kubelet is dead.
-    SAME_NODE: its DaemonSet or kubelet, on the same node. AGAIN_AND_AGAIN: a DaemonSet, on the same node, to be evicted
-    again. NOT_THERE: a DaemonSet, but not on a node that it does not tolerate. DONE: it had finished. NOBODY: a bare
-    pod.
+    NEW: its controller makes another one at once. SAME_NAME: a StatefulSet makes it again under the same name, once the
+    old one is gone. STUCK_TERMINATING: it would, or a DaemonSet, but the old one never goes, since its node's kubelet
+    is dead. SAME_NODE: its DaemonSet or kubelet, on the same node. EVICT_LOOP: a DaemonSet, on the same node, to be
+    evicted again. NOT_RECREATED: a DaemonSet, but not on a node that it does not tolerate. DONE: it had finished. NONE:
+    a bare pod.
     """
 
     NEW = "new"
-    AFTER = "after"
-    STUCK = "stuck"
+    SAME_NAME = "same-name"
+    STUCK_TERMINATING = "stuck-terminating"
     SAME_NODE = "same-node"
-    AGAIN_AND_AGAIN = "again-and-again"
-    NOT_THERE = "not-there"
+    EVICT_LOOP = "evict-loop"
+    NOT_RECREATED = "not-recreated"
     DONE = "done"
-    NOBODY = "nobody"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Leaving:
 
     pod: PodRecord
     prediction: Prediction
-    comes_back: Return
+    comes_back: Replacement
     placement: Placement | None = None
 
 
@@ -61,12 +61,12 @@ class Displaced:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Picture:
+class Impact:
     """`unsure`: pods whose fate is a race. `idle`: pods that were Pending before, by key, with their placement now.
-    `words`: what is done. `notes`: what else is to be said. `unplanned`: deeds that are not in the picture at all.
+    `words`: what is done. `notes`: what else is to be said. `unplanned`: deeds that are not in the impact at all.
     """
 
-    inventory: Inventory
+    inventory: ClusterState
     change: Change
     words: tuple[str, ...]
     leaving: tuple[Leaving, ...]
@@ -78,7 +78,7 @@ class Picture:
     unplanned: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """In short, see `Inventory`."""
+        """In short, see `ClusterState`."""
         return f"<Picture of {', '.join(self.words)}: {len(self.leaving)} pods leave>"
 
 

@@ -8,30 +8,30 @@ from datetime import datetime
 
 from harness.impact.evictions import DrainRule
 from harness.impact.finding import Finding, Kind, Severity, counted
-from harness.impact.impact import Leaving, Picture, Return, workload_of
+from harness.impact.impact import Impact, Leaving, Replacement, workload_of
 from harness.impact.placements import by_workload
 from harness.impact.services import Population
 from harness.model.state import Job, Subject
-from harness.semantics.scheduling import Fate
+from harness.semantics.scheduling import PlacementOutcome
 
 _ACCELERATORS = ("gpu", "tpu", "neuron", "gaudi", "npu")
 _PLAIN = ("cpu", "memory", "ephemeral-storage", "pods")
 
 
-def unmanaged(picture: Picture) -> Iterator[Finding]:
+def unmanaged(impact: Impact) -> Iterator[Finding]:
     """Pods that nothing brings back."""
-    bare = [each for each in picture.leaving if each.comes_back is Return.NOBODY]
+    bare = [each for each in impact.leaving if each.comes_back is Replacement.NONE]
     for workload, group in by_workload(bare).items():
         message = f"lost for good, without a controller: {counted(len(group), 'pod')}"
         yield Finding(Kind.UNMANAGED, Severity.BREAKS, workload, message, tuple(each.pod.key for each in group))
 
 
-def drain_refusals(picture: Picture) -> Iterator[Finding]:
+def drain_refusals(impact: Impact) -> Iterator[Finding]:
     """What kubectl drain wants to be told before it evicts anybody."""
-    if not picture.change.drain:
+    if not impact.change.drain:
         return
-    staying = [each.pod for each in picture.staying if each.prediction.rule == DrainRule.SKIPS_DAEMON_SET]
-    living = [each.pod for each in picture.leaving if each.pod.alive]
+    staying = [each.pod for each in impact.staying if each.prediction.rule == DrainRule.SKIPS_DAEMON_SET]
+    living = [each.pod for each in impact.leaving if each.pod.alive]
     for flag, pods, what in (
         ("--ignore-daemonsets", staying, "of a DaemonSet, left where they are"),
         (
@@ -46,16 +46,16 @@ def drain_refusals(picture: Picture) -> Iterator[Finding]:
             yield Finding(Kind.DRAIN, Severity.NOTE, f"kubectl drain {flag}", message, tuple(p.key for p in pods))
 
 
-def single_replicas(picture: Picture, population: Population) -> Iterator[Finding]:
+def single_replicas(impact: Impact, population: Population) -> Iterator[Finding]:
     """Workloads whose only live pod leaves."""
-    back = Return.NEW, Return.AFTER, Return.STUCK
-    leaving = [each for each in picture.leaving if each.pod.alive and each.comes_back in back]
+    back = Replacement.NEW, Replacement.SAME_NAME, Replacement.STUCK_TERMINATING
+    leaving = [each for each in impact.leaving if each.pod.alive and each.comes_back in back]
     alive: Counter[str] = Counter()
     for template, pods in population.groups.items():
         alive[workload_of(template)] += pods.alive
     for workload, group in by_workload(each for each in leaving if not _is_job(each)).items():
         if len(group) == 1 == alive[workload]:
-            pending = group[0].placement is not None and group[0].placement.fate is Fate.PENDING
+            pending = group[0].placement is not None and group[0].placement.fate is PlacementOutcome.PENDING
             message = "its only pod leaves" + (" and finds no node" if pending else " before its replacement starts")
             severity = Severity.BREAKS if pending else Severity.HURTS
             yield Finding(Kind.SINGLE, severity, workload, message, (group[0].pod.key,))
@@ -66,12 +66,12 @@ def _is_job(leaving: Leaving) -> bool:
     return owner is not None and owner.kind == "Job"
 
 
-def jobs(picture: Picture) -> Iterator[Finding]:
+def jobs(impact: Impact) -> Iterator[Finding]:
     """Jobs that lose running pods."""
-    known = {(job.namespace, job.name): job for job in picture.inventory.jobs}
-    readable = picture.inventory.knows(Subject.JOBS)
+    known = {(job.namespace, job.name): job for job in impact.inventory.jobs}
+    readable = impact.inventory.knows(Subject.JOBS)
     groups: dict[tuple[str, str], list[Leaving]] = defaultdict(list)
-    for each in picture.leaving:
+    for each in impact.leaving:
         owner = each.pod.template.owner
         if owner is not None and owner.kind == "Job" and each.pod.alive:
             groups[each.pod.template.namespace, owner.name].append(each)
@@ -99,26 +99,26 @@ def _job(job: Job | None, lost: int, *, readable: bool) -> tuple[Severity, str]:
     return Severity.HURTS, f"{loses}: {counted(failed, 'failure')} of the {limit} that backoffLimit allows"
 
 
-def daemon_sets(picture: Picture) -> Iterator[Finding]:
+def daemon_sets(impact: Impact) -> Iterator[Finding]:
     """DaemonSets that are driven off nodes."""
-    gone = [each for each in picture.leaving if each.comes_back is Return.NOT_THERE]
+    gone = [each for each in impact.leaving if each.comes_back is Replacement.NOT_RECREATED]
     for workload, group in by_workload(gone).items():
         nodes = len({each.pod.node for each in group})
         message = f"driven off {counted(nodes, 'node')}, and not back before the taint is gone"
         yield Finding(Kind.DAEMON_SET, Severity.HURTS, workload, message, tuple(each.pod.key for each in group))
 
 
-def accelerators(picture: Picture) -> Iterator[Finding]:
+def accelerators(impact: Impact) -> Iterator[Finding]:
     """Accelerators whose pods leave: the minutes that they have worked are given up, unless saved elsewhere."""
     groups: dict[str, list[Leaving]] = defaultdict(list)
-    for each in picture.leaving:
+    for each in impact.leaving:
         if each.pod.alive:
             for resource in each.pod.template.requests:
                 if is_accelerator(resource):
                     groups[resource].append(each)
     for resource, group in groups.items():
         count = sum(each.pod.template.requests[resource] for each in group)
-        minutes = _minutes(group, resource, picture.inventory.taken)
+        minutes = _minutes(group, resource, impact.inventory.taken)
         worked = "an unknown time" if minutes is None else f"{minutes:,.0f} device minutes"
         message = f"given up after {worked} of work: {counted(count, 'device')} of {counted(len(group), 'pod')}"
         detail = {"devices": count, "minutes": minutes}

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from harness.impact.finding import Finding, Kind, Severity, counted
-from harness.impact.impact import Leaving, Picture, Return, workload_of
+from harness.impact.impact import Impact, Leaving, Replacement, workload_of
 from harness.model.state import PodTemplate
-from harness.semantics.scheduling import Fate
+from harness.semantics.scheduling import PlacementOutcome
 from harness.semantics.scheduling.quotas import Quotas
 from harness.semantics.scheduling.reasons import VOLUME_AFFINITY, VOLUME_BINDING, VOLUME_MISSING, VOLUME_ZONE
 
@@ -28,11 +28,11 @@ def by_workload(leaving: Iterable[Leaving]) -> dict[str, list[Leaving]]:
     return groups
 
 
-def misplaced(picture: Picture) -> Iterator[Finding]:
+def misplaced(impact: Impact) -> Iterator[Finding]:
     """Pending replacements, those that will be evicted again, and those whose volumes hold them where they were."""
-    placed = [each for each in picture.leaving if each.placement is not None]
+    placed = [each for each in impact.leaving if each.placement is not None]
     for workload, group in by_workload(placed).items():
-        pending = [e for e in group if e.placement is not None and e.placement.fate is Fate.PENDING]
+        pending = [e for e in group if e.placement is not None and e.placement.fate is PlacementOutcome.PENDING]
         if pending:
             yield _pending(workload, pending, len(group))
             held = [e for e in pending if e.placement is not None and _by_volumes(e.placement.reason)]
@@ -41,12 +41,12 @@ def misplaced(picture: Picture) -> Iterator[Finding]:
                 yield Finding(Kind.VOLUME, Severity.BREAKS, workload, message, _keys(held))
         again = [e for e in group if e.placement is not None and e.placement.again]
         if again:
-            yield _ping_pong(workload, again)
-    for workload, group in by_workload(e for e in picture.leaving if e.comes_back is Return.AGAIN_AND_AGAIN).items():
+            yield _eviction_loop(workload, again)
+    for workload, group in by_workload(e for e in impact.leaving if e.comes_back is Replacement.EVICT_LOOP).items():
         every_s = max(each.prediction.earliest_s or 0.0 for each in group)
         message = f"back on the same node and evicted again every {every_s:g} s: {counted(len(group), 'pod')}"
-        yield Finding(Kind.PING_PONG, Severity.HURTS, workload, message, _keys(group), {"every_s": every_s})
-    stuck = [each for each in picture.leaving if each.comes_back is Return.STUCK]
+        yield Finding(Kind.EVICTION_LOOP, Severity.HURTS, workload, message, _keys(group), {"every_s": every_s})
+    stuck = [each for each in impact.leaving if each.comes_back is Replacement.STUCK_TERMINATING]
     for workload, group in by_workload(stuck).items():
         message = (
             f"Terminating on a dead node, and not replaced before it is back or gone: {counted(len(group), 'pod')}"
@@ -60,8 +60,10 @@ def _pending(workload: str, pending: list[Leaving], replaced: int) -> Finding:
     return Finding(Kind.PENDING, Severity.BREAKS, workload, message, _keys(pending), detail)
 
 
-def _ping_pong(workload: str, again: list[Leaving]) -> Finding:
-    only = [each for each in again if each.placement is not None and each.placement.fate is Fate.PING_PONG]
+def _eviction_loop(workload: str, again: list[Leaving]) -> Finding:
+    only = [
+        each for each in again if each.placement is not None and each.placement.fate is PlacementOutcome.EVICTION_LOOP
+    ]
     every_s = max(each.prediction.earliest_s or 0.0 for each in again)
     detail = {"only": len(only), "perhaps": len(again) - len(only), "every_s": every_s}
     if only:
@@ -72,7 +74,7 @@ def _ping_pong(workload: str, again: list[Leaving]) -> Finding:
             f"{every_s:g} s: {counted(len(again), 'replacement')}"
         )
     severity = Severity.BREAKS if only else Severity.HURTS
-    return Finding(Kind.PING_PONG, severity, workload, message, _keys(again), detail)
+    return Finding(Kind.EVICTION_LOOP, severity, workload, message, _keys(again), detail)
 
 
 def _by_volumes(reason: str) -> bool:
@@ -87,13 +89,13 @@ def _keys(group: Iterable[Leaving]) -> tuple[str, ...]:
     return tuple(each.pod.key for each in group)
 
 
-def preempted(picture: Picture) -> Iterator[Finding]:
+def preempted(impact: Impact) -> Iterator[Finding]:
     """Pods elsewhere that must make room."""
     groups = defaultdict(list)
-    for displaced in picture.displaced:
+    for displaced in impact.displaced:
         groups[workload_of(displaced.pod.template)].append(displaced)
     for workload, group in groups.items():
-        stranded = [d for d in group if d.placement is None or d.placement.fate is Fate.PENDING]
+        stranded = [d for d in group if d.placement is None or d.placement.fate is PlacementOutcome.PENDING]
         message = f"thrown out for more important replacements such as {group[0].by}: {counted(len(group), 'pod')}"
         if stranded:
             message += f", {len(stranded)} without another node to go to"
@@ -102,17 +104,17 @@ def preempted(picture: Picture) -> Iterator[Finding]:
         yield Finding(Kind.PREEMPTION, severity, workload, message, keys, {"stranded": len(stranded)})
 
 
-def quota_delays(picture: Picture) -> Iterator[Finding]:
+def quota_delays(impact: Impact) -> Iterator[Finding]:
     """Replacements that a full quota refuses until the pod that they replace is gone."""
-    if not picture.inventory.quotas:
+    if not impact.inventory.quotas:
         return
-    quotas = Quotas(picture.inventory.quotas)
-    namespaces = {quota.namespace for quota in picture.inventory.quotas}
+    quotas = Quotas(impact.inventory.quotas)
+    namespaces = {quota.namespace for quota in impact.inventory.quotas}
     delayed: dict[str, list[Leaving]] = defaultdict(list)
     why: dict[str, str] = {}
-    for each in picture.leaving:
+    for each in impact.leaving:
         namespace = each.pod.template.namespace
-        if each.comes_back is Return.NEW and namespace in namespaces:
+        if each.comes_back is Replacement.NEW and namespace in namespaces:
             refusal = quotas.admit(each.pod.template)
             if refusal:
                 delayed[namespace].append(each)

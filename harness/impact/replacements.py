@@ -1,4 +1,4 @@
-"""From departures to a picture: who is replaced by whom, and where the replacements go."""
+"""From departures to a impact: who is replaced by whom, and where the replacements go."""
 
 from __future__ import annotations
 
@@ -6,28 +6,33 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.impact.change import Change, nodes_after
-from harness.impact.evictions import DELETED, EVICTED, UNSURE, Departures
-from harness.impact.impact import Displaced, Leaving, Picture, Return, Staying
-from harness.model.state import Inventory, NodeRecord, PodRecord, PodTemplate
+from harness.impact.evictions import DELETED, EVICTED, UNSURE, PredictedEvictions
+from harness.impact.impact import Displaced, Impact, Leaving, Replacement, Staying
+from harness.model.state import ClusterState, NodeRecord, PodRecord, PodTemplate
 from harness.model.taints import Taint
 from harness.semantics.eviction.decision import Action, decide, first_match, no_execute
 from harness.semantics.eviction.settings import Settings
-from harness.semantics.scheduling import Engine, Placed, Request, place_all
+from harness.semantics.scheduling import Placements, Request, Scheduler, place_all
 
-_SEEKING = (Return.NEW, Return.AFTER)
+_SEEKING = (Replacement.NEW, Replacement.SAME_NAME)
 _BEFORE_S = -1.0
 
 
-def paint(
-    inventory: Inventory, change: Change, departures: Departures, settings: Settings, *, words: Sequence[str] = ()
-) -> Picture:
+def assess(
+    inventory: ClusterState,
+    change: Change,
+    departures: PredictedEvictions,
+    settings: Settings,
+    *,
+    words: Sequence[str] = (),
+) -> Impact:
     """Everything that follows from the departures: replacements placed one after the other on the nodes as they are
     after `change`. `words`: what is done, if not what `change` says.
     """
     after = nodes_after(inventory.nodes, change)
     by_name = {node.name: node for node in after}
     evicting: dict[PodTemplate, dict[tuple[Taint, ...], bool]] = {}
-    leaving: list[tuple[PodRecord, int, Return]] = []
+    leaving: list[tuple[PodRecord, int, Replacement]] = []
     staying: list[Staying] = []
     unsure: list[Staying] = []
     blanket = _Blankets(settings)
@@ -40,7 +45,7 @@ def paint(
             (unsure if prediction.outcome == UNSURE else staying).append(kept)
     placed, idle = _placed(inventory, after, leaving, departures, settings)
     placements = placed.placements
-    return Picture(
+    return Impact(
         inventory=inventory,
         change=change,
         words=tuple(words) or change.words,
@@ -61,23 +66,23 @@ def _comes_back(
     change: Change,
     settings: Settings,
     evicting: dict[PodTemplate, dict[tuple[Taint, ...], bool]],
-) -> Return:
+) -> Replacement:
     template = pod.template
     owner = template.owner
     if template.is_mirror:
-        return Return.SAME_NODE
+        return Replacement.SAME_NODE
     if pod.finished or pod.deleting:
-        return Return.DONE
+        return Replacement.DONE
     if owner is None:
-        return Return.NOBODY
+        return Replacement.NONE
     if change.lose and owner.kind in ("DaemonSet", "StatefulSet"):
-        return Return.STUCK
+        return Replacement.STUCK_TERMINATING
     if owner.kind == "DaemonSet":
         known = evicting.setdefault(template, {})
         if node.taints not in known:
             known[node.taints] = _returns_to(template, node, settings)
-        return Return.AGAIN_AND_AGAIN if known[node.taints] else Return.NOT_THERE
-    return Return.AFTER if owner.kind == "StatefulSet" else Return.NEW
+        return Replacement.EVICT_LOOP if known[node.taints] else Replacement.NOT_RECREATED
+    return Replacement.SAME_NAME if owner.kind == "StatefulSet" else Replacement.NEW
 
 
 def _returns_to(template: PodTemplate, node: NodeRecord, settings: Settings) -> bool:
@@ -105,29 +110,29 @@ class _Blankets:
 
 
 def _placed(
-    inventory: Inventory,
+    inventory: ClusterState,
     after: tuple[NodeRecord, ...],
-    leaving: Sequence[tuple[PodRecord, int, Return]],
-    departures: Departures,
+    leaving: Sequence[tuple[PodRecord, int, Replacement]],
+    departures: PredictedEvictions,
     settings: Settings,
-) -> tuple[Placed, list[str]]:
+) -> tuple[Placements, list[str]]:
     """Placements of the replacements and of the pods that were waiting before (their keys come second)."""
-    gone = {id(pod) for pod, _, back in leaving if back not in (Return.SAME_NODE, Return.AGAIN_AND_AGAIN)}
+    gone = {id(pod) for pod, _, back in leaving if back not in (Replacement.SAME_NODE, Replacement.EVICT_LOOP)}
     if not gone:
-        return Placed(), []
+        return Placements(), []
     rest = [pod for pod in inventory.pods if id(pod) not in gone]
     waiting = [p for p in rest if not p.node and not p.deleting and not p.finished and not p.template.gates]
     requests = [Request(pod.key, pod.template, _BEFORE_S) for pod in waiting]
     for pod, number, back in leaving:
         if back in _SEEKING:
             earliest_s = departures.predictions[number].earliest_s or 0.0
-            later_s = pod.template.grace_s if back is Return.AFTER else 0.0
+            later_s = pod.template.grace_s if back is Replacement.SAME_NAME else 0.0
             requests.append(Request(pod.key, pod.template, earliest_s + later_s))
-    engine = Engine(replace(inventory, nodes=after), rest, compares=settings.compares)
+    engine = Scheduler(replace(inventory, nodes=after), rest, compares=settings.compares)
     return place_all(engine, requests, staying=rest, budgets=inventory.budgets), [pod.key for pod in waiting]
 
 
-def _displaced(inventory: Inventory, placed: Placed) -> tuple[Displaced, ...]:
+def _displaced(inventory: ClusterState, placed: Placements) -> tuple[Displaced, ...]:
     by = {victim: key for key, placement in placed.placements.items() for victim in placement.victims}
     if not by:
         return ()

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.impact.finding import Finding, Kind, Severity, counted
-from harness.impact.impact import Leaving, Picture
-from harness.model.state import Budget, LabelSelector, PodTemplate, Service, TemplateIndex
-from harness.semantics.scheduling import Fate
+from harness.impact.impact import Impact, Leaving
+from harness.model.state import LabelSelector, PodDisruptionBudget, PodTemplate, Service, TemplateIndex
+from harness.semantics.scheduling import PlacementOutcome
 
 AT_ONCE_S = 1.0
 """Departures whose earliest instants lie no further apart count as one."""
@@ -26,17 +26,17 @@ class Group:
 class Population:
     """Live pods by template. Counts once, for everybody who asks."""
 
-    def __init__(self, picture: Picture) -> None:
+    def __init__(self, impact: Impact) -> None:
         """Of the whole inventory, before anything is done."""
         self.groups: dict[PodTemplate, Group] = {}
-        for pod in picture.inventory.pods:
+        for pod in impact.inventory.pods:
             group = self.groups.get(pod.template)
             if group is None:
                 group = self.groups[pod.template] = Group()
             if pod.alive:
                 group.alive += 1
                 group.ready += pod.ready
-        for leaving in picture.leaving:
+        for leaving in impact.leaving:
             if leaving.pod.alive:
                 self.groups[leaving.pod.template].leaving.append(leaving)
         self._index = TemplateIndex(self.groups)
@@ -46,10 +46,10 @@ class Population:
         return [self.groups[template] for template in self._index.selected(namespace, selector)]
 
 
-def outages(picture: Picture, population: Population) -> Iterator[Finding]:
+def outages(impact: Impact, population: Population) -> Iterator[Finding]:
     """Services that lose every ready endpoint."""
-    by_key = {leaving.pod.key: leaving for leaving in picture.leaving}
-    for service in picture.inventory.services:
+    by_key = {leaving.pod.key: leaving for leaving in impact.leaving}
+    for service in impact.inventory.services:
         if service.selector is None:
             ready = len(service.endpoints)
             gone = [by_key[key] for key in service.endpoints if key in by_key]
@@ -59,17 +59,17 @@ def outages(picture: Picture, population: Population) -> Iterator[Finding]:
             ready = sum(group.alive if unready else group.ready for group in groups)
             gone = [leaving for group in groups for leaving in group.leaving if unready or leaving.pod.ready]
         if ready and len(gone) == ready:
-            yield _outage(service, gone, picture)
+            yield _outage(service, gone, impact)
 
 
-def _outage(service: Service, gone: Sequence[Leaving], picture: Picture) -> Finding:
+def _outage(service: Service, gone: Sequence[Leaving], impact: Impact) -> Finding:
     starts = [leaving.prediction.earliest_s or 0.0 for leaving in gone]
-    at_once = max(starts) - min(starts) <= AT_ONCE_S or picture.change.lose
+    at_once = max(starts) - min(starts) <= AT_ONCE_S or impact.change.lose
     endpoints = "its only endpoint" if len(gone) == 1 else f"all {len(gone)} endpoints"
     pods = tuple(leaving.pod.key for leaving in gone)
-    stranded = all(leaving.placement is None or leaving.placement.fate is Fate.PENDING for leaving in gone)
+    stranded = all(leaving.placement is None or leaving.placement.fate is PlacementOutcome.PENDING for leaving in gone)
     until = "and no replacement finds a node" if stranded else "until the first replacement is Ready"
-    if picture.change.lose:
+    if impact.change.lose:
         when = f"loses {endpoints} the instant the power goes (and is told so only when the node counts as lost)"
     elif at_once:
         when = f"loses {endpoints} in one instant, {_at(min(starts))}"
@@ -81,7 +81,7 @@ def _outage(service: Service, gone: Sequence[Leaving], picture: Picture) -> Find
         "at_once": at_once,
         "starts_s": [min(starts), max(starts)],
         "replacements_pending": stranded,
-        "terminating_endpoints_serve_s": 0 if picture.change.lose else grace_s,
+        "terminating_endpoints_serve_s": 0 if impact.change.lose else grace_s,
     }
     severity = Severity.BREAKS if at_once or stranded else Severity.HURTS
     return Finding(Kind.OUTAGE, severity, f"Service {service.key}", f"{when}, {until}", pods, detail)
@@ -91,10 +91,10 @@ def _at(seconds: float) -> str:
     return "at once" if seconds <= 0 else f"{seconds:g} s after the change"
 
 
-def breached_budgets(picture: Picture, population: Population) -> Iterator[Finding]:
+def breached_budgets(impact: Impact, population: Population) -> Iterator[Finding]:
     """Budgets that a taint or a lost node runs over, and those that hold a drain up."""
-    drains = picture.change.drain
-    for budget in picture.inventory.budgets:
+    drains = impact.change.drain
+    for budget in impact.inventory.budgets:
         groups = population.selected(budget.namespace, budget.selector)
         gone = [leaving for group in groups for leaving in group.leaving]
         if not gone:
@@ -107,7 +107,7 @@ def breached_budgets(picture: Picture, population: Population) -> Iterator[Findi
             if len(gone) > budget.allowed:
                 yield _held_up(budget, gone, pods, detail)
         elif _most_at_once(gone) > budget.allowed:
-            yield _run_over(budget, gone, pods, alive, detail, lost=picture.change.lose)
+            yield _run_over(budget, gone, pods, alive, detail, lost=impact.change.lose)
 
 
 def _most_at_once(gone: Iterable[Leaving]) -> int:
@@ -122,7 +122,7 @@ def _most_at_once(gone: Iterable[Leaving]) -> int:
 
 
 def _run_over(
-    budget: Budget,
+    budget: PodDisruptionBudget,
     gone: Sequence[Leaving],
     pods: tuple[str, ...],
     alive: int,
@@ -145,9 +145,11 @@ def _rounds(pods: int, allowed: int) -> int:
     return -(-pods // max(1, allowed))
 
 
-def _held_up(budget: Budget, gone: Sequence[Leaving], pods: tuple[str, ...], detail: Mapping[str, object]) -> Finding:
+def _held_up(
+    budget: PodDisruptionBudget, gone: Sequence[Leaving], pods: tuple[str, ...], detail: Mapping[str, object]
+) -> Finding:
     subject = f"PodDisruptionBudget {budget.key}"
-    pending = sum(1 for each in gone if each.placement is not None and each.placement.fate is Fate.PENDING)
+    pending = sum(1 for each in gone if each.placement is not None and each.placement.fate is PlacementOutcome.PENDING)
     if budget.allowed == 0:
         held = counted(len(gone), "pod")
         message = f"allows no disruption ({budget.spec}): the drain asks every 5 s and never gets {held} off"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from harness.impact.evictions import EVICTED
 from harness.impact.finding import Finding, Kind, Severity, counted
-from harness.impact.impact import Leaving, Picture, Return, Staying, workload_of
+from harness.impact.impact import Impact, Leaving, Replacement, Staying, workload_of
 from harness.impact.placements import by_workload
 from harness.model.scenario import ConditionStatus, ConditionType
 from harness.model.state import PodTemplate, Webhook
@@ -16,13 +16,13 @@ _NOTEWORTHY_S = 5.0
 _NAME_LABEL = "kubernetes.io/metadata.name"
 
 
-def exits(picture: Picture) -> Iterator[Finding]:
+def exits(impact: Impact) -> Iterator[Finding]:
     """The longest grace period, and pods that are cut off when the node ends."""
-    living = [each for each in picture.leaving if each.pod.alive]
+    living = [each for each in impact.leaving if each.pod.alive]
     if not living:
         return
     longest = max(living, key=lambda each: each.pod.template.grace_s)
-    grace_s, window_s = longest.pod.template.grace_s, picture.change.window_s
+    grace_s, window_s = longest.pod.template.grace_s, impact.change.window_s
     message = f"the longest grace period is {grace_s} s ({longest.pod.key})"
     detail = {"longest_s": grace_s, "window_s": window_s}
     yield Finding(Kind.GRACE, Severity.NOTE, "grace periods", message, (longest.pod.key,), detail)
@@ -44,14 +44,14 @@ def _gone_s(leaving: Leaving) -> float:
     return float("inf") if latest_s is None else latest_s + leaving.pod.template.grace_s
 
 
-def throttled(picture: Picture) -> Iterator[Finding]:
+def throttled(impact: Impact) -> Iterator[Finding]:
     """How long the last of many deletions waits for the client of the controller."""
     spans = [
         (e.prediction.latest_s - e.prediction.earliest_s, e)
-        for e in picture.leaving
+        for e in impact.leaving
         if e.prediction.latest_s is not None and e.prediction.earliest_s is not None
     ]
-    if not spans or picture.change.drain or picture.change.lose:
+    if not spans or impact.change.drain or impact.change.lose:
         return
     span_s, widest = max(spans, key=lambda pair: pair[0])
     if span_s > _NOTEWORTHY_S:
@@ -62,11 +62,11 @@ def throttled(picture: Picture) -> Iterator[Finding]:
         yield Finding(Kind.THROTTLE, Severity.NOTE, "client throttle", message, (), detail)
 
 
-def admission(picture: Picture) -> Iterator[Finding]:
+def admission(impact: Impact) -> Iterator[Finding]:
     """Webhooks and policies that may refuse the deletions: five attempts within a second, then the pod stays."""
-    evicted = [each for each in picture.leaving if each.comes_back is not Return.DONE]
-    for hook in picture.inventory.webhooks:
-        asked = [each for each in evicted if _is_asked(hook, each.pod.template, picture.inventory.namespaces)]
+    evicted = [each for each in impact.leaving if each.comes_back is not Replacement.DONE]
+    for hook in impact.inventory.webhooks:
+        asked = [each for each in evicted if _is_asked(hook, each.pod.template, impact.inventory.namespaces)]
         if not asked:
             continue
         what = "admission policy" if hook.is_policy else "webhook"
@@ -84,10 +84,10 @@ def _is_asked(hook: Webhook, template: PodTemplate, namespaces: Mapping[str, Map
     return hook.namespaces.matches(labels) and hook.objects.matches(template.labels)
 
 
-def pressure(picture: Picture) -> Iterator[Finding]:
+def pressure(impact: Impact) -> Iterator[Finding]:
     """What a pressure condition does and does not do."""
     kinds = (ConditionType.MEMORY_PRESSURE, ConditionType.DISK_PRESSURE, ConditionType.PID_PRESSURE)
-    for condition in picture.change.conditions:
+    for condition in impact.change.conditions:
         if condition.type in kinds and condition.status is ConditionStatus.TRUE:
             message = (
                 "its taint is NoSchedule and evicts nobody; the kubelet itself evicts pods, by usage over request and "
@@ -96,10 +96,10 @@ def pressure(picture: Picture) -> Iterator[Finding]:
             yield Finding(Kind.PRESSURE, Severity.NOTE, str(condition), message)
 
 
-def unsure(picture: Picture) -> Iterator[Finding]:
+def unsure(impact: Impact) -> Iterator[Finding]:
     """Pods whose fate is a race."""
     groups: dict[tuple[str, str], list[Staying]] = defaultdict(list)
-    for each in picture.unsure:
+    for each in impact.unsure:
         groups[workload_of(each.pod.template), each.prediction.rule].append(each)
     for (workload, rule), group in groups.items():
         message = f"may leave or stay, {counted(len(group), 'pod')} ({rule}): {group[0].prediction.because}"
@@ -107,10 +107,10 @@ def unsure(picture: Picture) -> Iterator[Finding]:
         yield Finding(Kind.UNSURE, Severity.HURTS, workload, message, keys, {"rule": rule})
 
 
-def blankets(picture: Picture) -> Iterator[Finding]:
+def blankets(impact: Impact) -> Iterator[Finding]:
     """Workloads that stay because they tolerate everything."""
     groups: dict[str, list[str]] = defaultdict(list)
-    for each in picture.staying:
+    for each in impact.staying:
         if each.blanket:
             groups[workload_of(each.pod.template)].append(each.pod.key)
     for workload, keys in groups.items():

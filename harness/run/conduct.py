@@ -19,7 +19,7 @@ from harness.errors import ClusterError, Indeterminate, TaintlabError
 from harness.model import events
 from harness.model.experiment import PhaseName
 from harness.model.plan import Action, Step
-from harness.run.context import Outcome, RunState, Stage
+from harness.run.context import RunContext, RunOutcome, RunState
 from harness.run.guards.bad_ratio import BadRatioGuard
 from harness.signals.sample import expectation_query, golden_queries, sample
 
@@ -43,7 +43,7 @@ class _Stop(Exception):
 class Conductor:
     """Runs one plan once."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: RunContext) -> None:
         """Nothing happens until `run`."""
         self._stage = stage
         self._stopped = asyncio.Event()
@@ -71,7 +71,7 @@ class Conductor:
         self._asked = True
         self._stop(RunState.INTERRUPTED, message)
 
-    async def run(self) -> Outcome:
+    async def run(self) -> RunOutcome:
         """Do every step; always heals, whatever was raised, and whoever cancels. Never raises for what happens during
         the run: it is in the outcome and the history.
         """
@@ -98,7 +98,7 @@ class Conductor:
         leftovers = await to_the_end(self._end(state, message))
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
-        return Outcome(state, message, tuple(leftovers), self._defect)
+        return RunOutcome(state, message, tuple(leftovers), self._defect)
 
     async def _watch_over(self) -> None:
         """Renew the claims, and stop a run that cannot write down what it sees."""

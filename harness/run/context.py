@@ -27,7 +27,7 @@ class RunState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RunOutcome:
     """`leftovers`: what is still on the cluster, or not known to be gone, one line each. `defect`: what nobody foresaw,
     if that ended the run.
     """
@@ -39,7 +39,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class RunContext:
     """Everything a run acts with. `before_fault` is called (in a thread: it computes) with the world just before the
     first injection. `deadline_ns`: CLOCK_MONOTONIC, when the faults should be over and healing is given up.
     """

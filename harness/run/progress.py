@@ -7,7 +7,7 @@ from collections.abc import Callable
 from harness.cluster.ports import Progress, Tick
 
 
-class Unharmed:
+class SafeProgress:
     """See `harness.cluster.ports.Progress`. Passes everything on to `inner`, and goes silent for good when that raises
     (a closed terminal, ``| head``, a full disk): a run must end in order whether or not somebody still reads.
     """

@@ -34,7 +34,7 @@ _CLAIMS = "persistentvolumeclaims"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ReadyCondition:
     """How many Ready pods with these labels a manifest asks for."""
 
     what: str
@@ -59,7 +59,7 @@ def _is_ready(pod: Json) -> bool:
     return ready and not pod["metadata"].get("deletionTimestamp")
 
 
-def wishes(manifests: tuple[Manifest, ...]) -> list[Wish]:
+def ready_conditions(manifests: tuple[Manifest, ...]) -> list[ReadyCondition]:
     """Ready pods to wait for: Deployments, StatefulSets and ReplicaSets by their replicas, bare Pods by themselves.
 
     DaemonSets and Jobs are not waited for (how many pods they get is the cluster's business).
@@ -71,11 +71,11 @@ def wishes(manifests: tuple[Manifest, ...]) -> list[Wish]:
         if manifest.kind in ("Deployment", "StatefulSet", "ReplicaSet"):
             labels = (spec.get("selector") or {}).get("matchLabels") or {}
             replicas = 1 if spec.get("replicas") is None else int(spec["replicas"])
-            out.append(Wish(f"{manifest.kind}/{manifest.name}", namespace, labels, replicas))
+            out.append(ReadyCondition(f"{manifest.kind}/{manifest.name}", namespace, labels, replicas))
         elif manifest.kind == "Pod":
             labels = (manifest.body.get("metadata") or {}).get("labels") or {}
             if labels:
-                out.append(Wish(f"Pod/{manifest.name}", namespace, labels, 1))
+                out.append(ReadyCondition(f"Pod/{manifest.name}", namespace, labels, 1))
     return out
 
 
@@ -124,7 +124,7 @@ class Workload:
         self._clock = clock or SystemClock()
         self._sleep = sleep
         self._resources = Resources(cluster)
-        self._wishes = wishes(manifests)
+        self._wishes = ready_conditions(manifests)
         self._made: list[_Made] = []
 
     async def apply(self) -> list[str]:
@@ -339,7 +339,7 @@ def _has_endpoint(observer: Observer, namespace: str, service: str) -> bool:
     return False
 
 
-def _why_not(observer: Observer, asked: list[Wish]) -> str:
+def _why_not(observer: Observer, asked: list[ReadyCondition]) -> str:
     """The scheduler's or kubelet's own words about the first pod that is not Ready."""
     unready: Callable[[Json], bool] = lambda pod: any(w.owns(pod) for w in asked) and not _is_ready(pod)  # noqa: E731
     for pod in filter(unready, observer.pods):

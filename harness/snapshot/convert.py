@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from msgspec import UNSET
 
 from harness.model import state as model
-from harness.model.state import Inventory, LabelSelector, LabelTerm, NodeTerm, Operator, Subject, amount
+from harness.model.state import ClusterState, LabelSelector, LabelTerm, NodeTerm, Operator, Subject, amount
 from harness.model.taints import Taint
 from harness.snapshot import parse, wire
 from harness.snapshot.templates import Templates
@@ -76,10 +76,10 @@ class Builder:
         except STRANGE as error:
             raise _unreadable(item, error) from error
 
-    def build(self, *, kubernetes_version: str, taken: str | None, missing: Mapping[Subject, str]) -> Inventory:
+    def build(self, *, kubernetes_version: str, taken: str | None, missing: Mapping[Subject, str]) -> ClusterState:
         """The inventory of all that was added."""
         slices = _endpoints(self._rest.get(wire.EndpointSlice, ()))
-        return Inventory(
+        return ClusterState(
             nodes=tuple(self._nodes),
             pods=tuple(self._pods),
             namespaces={n.metadata.name: n.metadata.labels or {} for n in self._rest.get(wire.Namespace, ())},
@@ -167,13 +167,13 @@ def _service(service: wire.Service, slices: Mapping[tuple[str, str], list[str]])
     )
 
 
-def _budget(budget: wire.Budget) -> model.Budget:
+def _budget(budget: wire.Budget) -> model.PodDisruptionBudget:
     spec, status = budget.spec, budget.status
     if spec.max_unavailable is not None:
         words = f"maxUnavailable {spec.max_unavailable}"
     else:
         words = f"minAvailable {1 if spec.min_available is None else spec.min_available}"
-    return model.Budget(
+    return model.PodDisruptionBudget(
         namespace=budget.metadata.namespace,
         name=budget.metadata.name,
         selector=parse.selector_of(spec.selector),
@@ -225,12 +225,12 @@ def _job(job: wire.Job) -> model.Job:
     )
 
 
-def _claim(claim: wire.Claim) -> model.Claim:
+def _claim(claim: wire.Claim) -> model.PersistentVolumeClaim:
     meta, spec = claim.metadata, claim.spec
     notes = meta.annotations
     completed = notes is not None and notes.bind_completed is not None
     size = ((spec.resources.requests if spec.resources else None) or {}).get("storage", 0)
-    return model.Claim(
+    return model.PersistentVolumeClaim(
         namespace=meta.namespace,
         name=meta.name,
         volume=spec.volume_name,
@@ -245,11 +245,11 @@ def _claim(claim: wire.Claim) -> model.Claim:
     )
 
 
-def _volume(volume: wire.Volume) -> model.Volume:
+def _volume(volume: wire.Volume) -> model.PersistentVolume:
     spec = volume.spec
     required = spec.node_affinity.required if spec.node_affinity else None
     ref = spec.claim_ref
-    return model.Volume(
+    return model.PersistentVolume(
         name=volume.metadata.name,
         affinity=parse.node_terms_of(required) if required else None,
         labels=volume.metadata.labels or {},
@@ -283,7 +283,7 @@ def _quota_unit(name: str) -> str:
     return name.removeprefix("requests.").removeprefix("limits.")
 
 
-def _quota(item: wire.Quota) -> model.Quota:
+def _quota(item: wire.Quota) -> model.ResourceQuota:
     hard = item.status.hard if item.status.hard is not None else item.spec.hard
     chosen = (item.spec.scope_selector.match_expressions or ()) if item.spec.scope_selector else ()
     classes = tuple(
@@ -292,7 +292,7 @@ def _quota(item: wire.Quota) -> model.Quota:
         if e.scope_name == "PriorityClass"
     )
     others = [e.scope_name for e in chosen if e.scope_name != "PriorityClass"]
-    return model.Quota(
+    return model.ResourceQuota(
         namespace=item.metadata.namespace,
         name=item.metadata.name,
         hard={name: amount(_quota_unit(name), str(text)) for name, text in (hard or {}).items()},

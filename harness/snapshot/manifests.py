@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace as replaced
 
-from harness.model.state import Claim, Inventory, NewPod
+from harness.model.state import ClusterState, NewPod, PersistentVolumeClaim
 from harness.snapshot import wire
 from harness.snapshot.convert import STRANGE, SUBJECTS, Builder
 from harness.snapshot.templates import Templates
@@ -44,7 +44,7 @@ _KINDS: Mapping[str, Any] = {kind.__struct_config__.tag: kind for kind in SUBJEC
 _PODS_AND_NODES = ("Pod", "Node")
 
 
-def with_objects(inventory: Inventory, bodies: Sequence[Mapping[str, Any]]) -> tuple[Inventory, Inventory]:
+def with_objects(inventory: ClusterState, bodies: Sequence[Mapping[str, Any]]) -> tuple[ClusterState, ClusterState]:
     """`inventory` with the manifests' objects in it, and those objects alone; their pods are for `new_pods`, and their
     budgets are in the second only, since nobody has counted them yet. ValueError for what could not be stored.
     """
@@ -91,13 +91,13 @@ def _called(body: Mapping[str, Any]) -> str:
     return f"{body.get('kind')} {(body.get('metadata') or {}).get('name')}"
 
 
-def _claims_of_set(body: Mapping[str, Any]) -> Iterator[Claim]:
+def _claims_of_set(body: Mapping[str, Any]) -> Iterator[PersistentVolumeClaim]:
     """The claims that a StatefulSet makes, one for each template and replica."""
     meta, spec = body["metadata"], body.get("spec") or {}
     for name in _replica_names("StatefulSet", meta["name"], spec.get("replicas")):
         for template in spec.get("volumeClaimTemplates") or ():
             wanted = template.get("spec") or {}
-            yield Claim(
+            yield PersistentVolumeClaim(
                 namespace=meta.get("namespace") or "default",
                 name=f"{template['metadata']['name']}-{name}",
                 storage_class=wanted.get("storageClassName"),
@@ -105,7 +105,7 @@ def _claims_of_set(body: Mapping[str, Any]) -> Iterator[Claim]:
             )
 
 
-def new_pods(bodies: Sequence[Mapping[str, Any]], inventory: Inventory) -> list[NewPod]:
+def new_pods(bodies: Sequence[Mapping[str, Any]], inventory: ClusterState) -> list[NewPod]:
     """The pods that Pods, Deployments, ReplicaSets, StatefulSets, Jobs and DaemonSets make; other kinds make none.
     ValueError for a pod that could not be stored, and for more than MAX_PODS.
     """
@@ -127,7 +127,7 @@ def _too_many(number: int) -> ValueError:
     return ValueError(f"{number:,} pods or more; a plan takes at most {MAX_PODS:,} pods of a workload")
 
 
-def _of_object(body: Mapping[str, Any], inventory: Inventory) -> Iterator[wire.Pod]:
+def _of_object(body: Mapping[str, Any], inventory: ClusterState) -> Iterator[wire.Pod]:
     kind, meta = body.get("kind", ""), body.get("metadata") or {}
     namespace, name = meta.get("namespace") or "default", meta.get("name") or ""
     spec = body.get("spec") or {}
@@ -196,7 +196,12 @@ def _daemon_toleration(pair: tuple[str, str]) -> Json:
 
 
 def _stored(
-    namespace: str, name: str, meta: Mapping[str, Any], spec: Json, owner: tuple[str, str] | None, inventory: Inventory
+    namespace: str,
+    name: str,
+    meta: Mapping[str, Any],
+    spec: Json,
+    owner: tuple[str, str] | None,
+    inventory: ClusterState,
 ) -> wire.Pod:
     spec = copy.deepcopy(spec)
     _set_priority(spec, inventory)
@@ -220,7 +225,7 @@ def _stored(
     return pod
 
 
-def _set_priority(spec: Json, inventory: Inventory) -> None:
+def _set_priority(spec: Json, inventory: ClusterState) -> None:
     """Admission plugin Priority."""
     name = spec.get("priorityClassName")
     builtin = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
@@ -246,7 +251,7 @@ def _set_tolerations(spec: Json) -> None:
             spec["tolerations"] = [*(spec.get("tolerations") or ()), more]
 
 
-def _set_requests(container: Json, namespace: str, inventory: Inventory) -> None:
+def _set_requests(container: Json, namespace: str, inventory: ClusterState) -> None:
     """Admission plugin LimitRanger: defaults for what is left open; a given limit is the request's default."""
     resources = container.get("resources") or {}
     container["resources"] = resources

@@ -16,7 +16,7 @@ from harness.model.state import (
     NodeTerm,
     Operator,
     PodTerm,
-    Spread,
+    TopologySpreadConstraint,
     amount,
 )
 from harness.model.taints import Taint, Toleration, taints_from_api, tolerations_from_api
@@ -136,7 +136,7 @@ def pod_terms(value: Mapping[str, Any] | None, part: str, namespace: str) -> tup
     return tuple(out)
 
 
-def spreads(value: list[Mapping[str, Any]] | None, own: Mapping[str, str]) -> tuple[Spread, ...]:
+def spreads(value: list[Mapping[str, Any]] | None, own: Mapping[str, str]) -> tuple[TopologySpreadConstraint, ...]:
     """The topologySpreadConstraints that forbid; `own`: the pod's labels, for matchLabelKeys."""
     out = []
     for each in value or ():
@@ -148,7 +148,7 @@ def spreads(value: list[Mapping[str, Any]] | None, own: Mapping[str, str]) -> tu
             merged = tuple(LabelTerm(key, Operator.IN, (own[key],)) for key in keys)
             selector = LabelSelector(merged + selector.terms)
         out.append(
-            Spread(
+            TopologySpreadConstraint(
                 max_skew=each["maxSkew"],
                 topology_key=each["topologyKey"],
                 selector=selector,

@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from harness.errors import UsageError
-from harness.model.state import Inventory, Subject
+from harness.model.state import ClusterState, Subject
 from harness.snapshot import wire
 from harness.snapshot.convert import SUBJECTS, Builder
 from harness.snapshot.templates import grouped
@@ -79,7 +79,7 @@ class _Kind(Struct):
     kind: str = ""
 
 
-def read_world(path: Path) -> Inventory:
+def read_world(path: Path) -> ClusterState:
     """The inventory in the file `path`: what `WorldWriter` wrote, or a plain v1 List of Nodes and Pods (and whatever
     else of interest is in it). What a plain List does not hold is marked as missing. UsageError for anything else.
     """
@@ -120,7 +120,7 @@ def _limited(file: IO[bytes], chunks: Iterator[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-def _read(path: Path, chunks: Iterator[bytes]) -> Inventory:
+def _read(path: Path, chunks: Iterator[bytes]) -> ClusterState:
     builder = Builder()
     pieces = _Pieces(_ahead(chunks))
     pieces.feed(_ItemDecoder(pieces.frame.kind, builder))

@@ -23,7 +23,7 @@ _KIND_PREFIX = "kind-"
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class ClusterRef:
     """What the command line named. Exactly one of `lab` and `context`, or neither (then a lab is started, or the
     running one used).
 
@@ -39,7 +39,7 @@ class Where:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ClusterSession:
     """An open cluster with all that belongs to it. `load_prefix`: argv prefix that puts a program where it can reach
     Services. `flags`: those of its components that decide evictions, as far as known (``COMPONENT=--name=value``).
     `notes`: what is to be said about `settings`.
@@ -68,7 +68,7 @@ class _LabComponents:
 
 
 @asynccontextmanager
-async def open_place(where: Where, *, clock: Clock, for_writing: bool) -> AsyncIterator[Place]:
+async def open_session(where: ClusterRef, *, clock: Clock, for_writing: bool) -> AsyncIterator[ClusterSession]:
     """Connect. UsageError when nothing was named, the lab is not up, or the context may not be touched."""
     if where.context is not None:
         place = await _open_context(where.context, where, clock, for_writing=for_writing)
@@ -94,11 +94,11 @@ def only_lab() -> str:
     raise UsageError(f"name a cluster with --lab NAME or --context NAME ({seen})")
 
 
-async def _open_lab(lab: Lab, where: Where, clock: Clock) -> Place:
+async def _open_lab(lab: Lab, where: ClusterRef, clock: Clock) -> ClusterSession:
     cluster = await connect(kubeconfig=lab.kubeconfig, context=None, name=f"lab {lab.name}", clock=clock)
     flags = deciding(record_of(lab).flags)
     settings, notes = settings_of(lab.kubernetes_version, flags)
-    return Place(
+    return ClusterSession(
         cluster=cluster,
         components=_LabComponents(lab),
         load_prefix=lab.namespace_prefix,
@@ -111,7 +111,7 @@ async def _open_lab(lab: Lab, where: Where, clock: Clock) -> Place:
     )
 
 
-async def _open_context(context: str, where: Where, clock: Clock, *, for_writing: bool) -> Place:
+async def _open_context(context: str, where: ClusterRef, clock: Clock, *, for_writing: bool) -> ClusterSession:
     if for_writing and not is_kind(context) and context not in where.allow:
         raise UsageError(
             f"context {context} is neither a lab nor kind: if it may really be changed, add --allow-context {context}"
@@ -124,7 +124,7 @@ async def _open_context(context: str, where: Where, clock: Clock, *, for_writing
         raise ClusterError(f"context {context}: {error}") from error
     flags = await flags_of(cluster)
     settings, notes = settings_of(version, flags)
-    return Place(
+    return ClusterSession(
         cluster=cluster,
         components=None,
         load_prefix=(),

@@ -57,7 +57,7 @@ def world_of(experiment: Experiment) -> World:
         ("04", {"shortened": (12.0, 13.0), "lengthened": (12.0, 13.0), "untouched": (12.0, 13.0)}),
         ("05", {"blanket-first": STAYS, "limit-first": (4.0, 5.0)}),
         ("06", {"patient": (15.2, 17.5)}),  # a controller manager is back 0.3 to 2 s after its restart
-        ("07", {"ping-pong": (5.0, 6.0)}),
+        ("07", {"eviction-loop": (5.0, 6.0)}),
         ("08", {"guarded": (0.0, 1.0)}),
         ("09", {"guarded": STAYS}),
     ],

@@ -33,7 +33,7 @@ from harness.replay.replayer import Replayed
 from harness.semantics.eviction import Forecast, Settings, predict
 from harness.semantics.eviction.settings import Latency
 from harness.wiring.replaying import REPLAY_FLAGS, replay_on
-from harness.wiring.sessions import Where, open_place
+from harness.wiring.sessions import ClusterRef, open_session
 from tests.slowness import TRIES, Found, after, figures, restarts, slowed, whole_need_s
 from tests.strategies import scripts
 
@@ -172,7 +172,7 @@ async def replay(name: str, scenarios: Sequence[Scenario], *, side_by_side: int)
     """
     results: list[Replayed | Exception] = [RuntimeError("not replayed")] * len(scenarios)
     numbers = list(range(len(scenarios)))
-    async with open_place(Where(lab=name), clock=SystemClock(), for_writing=True) as place:
+    async with open_session(ClusterRef(lab=name), clock=SystemClock(), for_writing=True) as place:
         for _ in range(TRIES):
             chosen = [scenarios[n] for n in numbers]
             timed = any(map(restarts, chosen))

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from harness.model.state import Inventory, PodRecord, PodTemplate, Subject
+from harness.model.state import ClusterState, PodRecord, PodTemplate, Subject
 from harness.snapshot import Builder
 from harness.snapshot.convert import SUBJECTS
 
@@ -157,7 +157,7 @@ def mounts(claim: str) -> list[Json]:
     return [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
 
 
-def inventory(*objects: Json, missing: dict[Subject, str] | None = None, taken: str | None = None) -> Inventory:
+def inventory(*objects: Json, missing: dict[Subject, str] | None = None, taken: str | None = None) -> ClusterState:
     """What a file with these objects is read as, with everything known but what is in `missing`."""
     builder = Builder()
     builder.add([msgspec.json.decode(msgspec.json.encode(each), type=_KINDS[each["kind"]]) for each in objects])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.errors import ClusterError, NotFound, Refused
-from harness.model.state import Inventory, Subject
+from harness.model.state import ClusterState, Subject
 from harness.snapshot import Builder, Reading, pages
 from harness.snapshot.collect import PAGE
 from tests.pure.plan_objects import Json, node, pod, service
@@ -51,10 +51,10 @@ class PagedCluster:
 WORLD = {NODES: [node("a")], PODS: [pod(f"p{number}", "a") for number in range(5)]}
 
 
-def read(cluster: Any) -> tuple[Inventory, Reading]:
+def read(cluster: Any) -> tuple[ClusterState, Reading]:
     """Everything, as an inventory."""
 
-    async def everything() -> tuple[Inventory, Reading]:
+    async def everything() -> tuple[ClusterState, Reading]:
         builder, reading = Builder(), Reading()
         async for page in pages(cluster, reading):
             builder.add(page)

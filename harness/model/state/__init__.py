@@ -12,20 +12,29 @@ from enum import StrEnum
 
 from harness.model.state.index import TemplateIndex
 from harness.model.state.objects import (
-    Budget,
-    Claim,
     Job,
     LimitRange,
     NodeRecord,
+    PersistentVolume,
+    PersistentVolumeClaim,
+    PodDisruptionBudget,
     PriorityClass,
-    Quota,
+    ResourceQuota,
     Service,
     StorageClass,
-    Volume,
     Webhook,
     Workload,
 )
-from harness.model.state.pods import HostPort, Inclusion, NewPod, Phase, PodRecord, PodTemplate, PodTerm, Spread
+from harness.model.state.pods import (
+    HostPort,
+    Inclusion,
+    NewPod,
+    Phase,
+    PodRecord,
+    PodTemplate,
+    PodTerm,
+    TopologySpreadConstraint,
+)
 from harness.model.state.quantity import amount, parse_quantity
 from harness.model.state.selectors import (
     HOSTNAME_LABEL,
@@ -40,11 +49,9 @@ from harness.model.state.selectors import (
 __all__ = [
     "HOSTNAME_LABEL",
     "NOTHING",
-    "Budget",
-    "Claim",
+    "ClusterState",
     "HostPort",
     "Inclusion",
-    "Inventory",
     "Job",
     "LabelSelector",
     "LabelTerm",
@@ -53,18 +60,20 @@ __all__ = [
     "NodeRecord",
     "NodeTerm",
     "Operator",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
     "Phase",
+    "PodDisruptionBudget",
     "PodRecord",
     "PodTemplate",
     "PodTerm",
     "PriorityClass",
-    "Quota",
+    "ResourceQuota",
     "Service",
-    "Spread",
     "StorageClass",
     "Subject",
     "TemplateIndex",
-    "Volume",
+    "TopologySpreadConstraint",
     "Webhook",
     "Workload",
     "amount",
@@ -98,7 +107,7 @@ class Subject(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Inventory:
+class ClusterState:
     """A cluster at one moment. `namespaces`: labels by name. `kubernetes_version`: gitVersion, "" when unknown.
     `flags`: of the control plane's components (``COMPONENT=--name=value``) that decide evictions, as far as known.
     `taken`: RFC 3339, None when unknown. `missing`: what could not be read, and why.
@@ -108,13 +117,13 @@ class Inventory:
     pods: tuple[PodRecord, ...]
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     services: tuple[Service, ...] = ()
-    budgets: tuple[Budget, ...] = ()
+    budgets: tuple[PodDisruptionBudget, ...] = ()
     workloads: tuple[Workload, ...] = ()
     jobs: tuple[Job, ...] = ()
-    claims: tuple[Claim, ...] = ()
-    volumes: tuple[Volume, ...] = ()
+    claims: tuple[PersistentVolumeClaim, ...] = ()
+    volumes: tuple[PersistentVolume, ...] = ()
     storage_classes: tuple[StorageClass, ...] = ()
-    quotas: tuple[Quota, ...] = ()
+    quotas: tuple[ResourceQuota, ...] = ()
     limit_ranges: tuple[LimitRange, ...] = ()
     priority_classes: tuple[PriorityClass, ...] = ()
     webhooks: tuple[Webhook, ...] = ()

@@ -42,7 +42,7 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class PodDisruptionBudget:
     """A PodDisruptionBudget. `allowed`, `healthy`, `desired`: of its status, as its controller last counted.
     `evicts_unready`: unhealthyPodEvictionPolicy is AlwaysAllow.
     """
@@ -93,7 +93,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class PersistentVolumeClaim:
     """A PersistentVolumeClaim. `volume` "" while unbound. `storage_class` None: the default one, or none.
     `selected_node`: where a provisioner was told to provision.
     """
@@ -112,7 +112,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Volume:
+class PersistentVolume:
     """A PersistentVolume. `affinity` None: usable from every node. `claim`: ``namespace/name`` it is bound or reserved
     to. `zone_labels`: the old zone and region labels, which nodes must carry too.
     """
@@ -141,7 +141,7 @@ class StorageClass:
 
 
 @dataclass(frozen=True, slots=True)
-class Quota:
+class ResourceQuota:
     """A ResourceQuota: `hard` and `used` by resource name as the quota spells it (``requests.cpu``, ``pods`` ...), in
     the scheduler's units. `priority_classes` empty: of all; `scopes`: other scopes, by name.
     """

@@ -59,7 +59,7 @@ class PodTerm:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class TopologySpreadConstraint:
     """A topologySpreadConstraint with whenUnsatisfiable DoNotSchedule. `match_label_keys` are merged into `selector`
     with the pod's own values.
     """
@@ -92,7 +92,7 @@ class PodTemplate:
     node_affinity: tuple[NodeTerm, ...] | None = None
     affinity: tuple[PodTerm, ...] = ()
     anti_affinity: tuple[PodTerm, ...] = ()
-    spread: tuple[Spread, ...] = ()
+    spread: tuple[TopologySpreadConstraint, ...] = ()
     host_ports: tuple[HostPort, ...] = ()
     claims: tuple[str, ...] = ()
     ephemeral_classes: tuple[str, ...] = ()

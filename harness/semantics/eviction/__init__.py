@@ -12,8 +12,8 @@ from harness.model.scenario import Scenario
 from harness.semantics.eviction.combine import Forecast, Refusal, Tainting, combine
 from harness.semantics.eviction.pod_outcome import Outcome
 from harness.semantics.eviction.settings import Settings, settings_for
-from harness.semantics.eviction.simulation import Course
-from harness.semantics.eviction.variants import courses
+from harness.semantics.eviction.simulation import Simulation
+from harness.semantics.eviction.variants import simulations
 
 __all__ = ["Forecast", "Outcome", "Refusal", "Settings", "Tainting", "predict", "settings_for"]
 
@@ -25,7 +25,7 @@ def predict(scenario: Scenario, settings: Settings | None = None) -> Forecast:
     controller multiplies the work by a small number (at most `chances.MAX_COURSES` altogether).
     """
     settings = settings or Settings()
-    run = [Course(scenario, settings, chance) for chance in courses(scenario, settings)]
+    run = [Simulation(scenario, settings, chance) for chance in simulations(scenario, settings)]
     for course in run:
         course.run()
     return combine(scenario, settings, run)

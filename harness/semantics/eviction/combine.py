@@ -9,11 +9,11 @@ from typing import Any
 from harness.model.plan import Prediction
 from harness.model.scenario import CreatePod, Restart, Scenario
 from harness.model.taints import Taint
-from harness.semantics.eviction.pod_outcome import Ending, Outcome, View, ending
+from harness.semantics.eviction.pod_outcome import Horizon, Outcome, PodOutcome, pod_outcome
 from harness.semantics.eviction.settings import Settings
-from harness.semantics.eviction.simulated import Life
-from harness.semantics.eviction.simulation import Course
-from harness.semantics.eviction.variants import Sight
+from harness.semantics.eviction.simulated import SimPod
+from harness.semantics.eviction.simulation import Simulation
+from harness.semantics.eviction.variants import Ordering
 from harness.semantics.rules import RuleId
 
 
@@ -79,7 +79,7 @@ def _plain(prediction: Prediction) -> dict[str, Any]:
     return out | {"rule": str(prediction.rule), "because": prediction.because}
 
 
-def combine(scenario: Scenario, settings: Settings, courses: Sequence[Course]) -> Forecast:
+def combine(scenario: Scenario, settings: Settings, courses: Sequence[Simulation]) -> Forecast:
     """`courses` (at least one) have run."""
     return Forecast(
         predictions=_predictions(scenario, settings, courses),
@@ -88,10 +88,10 @@ def combine(scenario: Scenario, settings: Settings, courses: Sequence[Course]) -
     )
 
 
-def _predictions(scenario: Scenario, settings: Settings, courses: Sequence[Course]) -> tuple[Prediction, ...]:
+def _predictions(scenario: Scenario, settings: Settings, courses: Sequence[Simulation]) -> tuple[Prediction, ...]:
     out: list[Prediction] = []
     first = courses[0].cluster
-    views = [View(settings, scenario.until_s) for _ in courses]
+    views = [Horizon(settings, scenario.until_s) for _ in courses]
     names = dict.fromkeys(name for course in courses for name in course.cluster.names)
     for name in names:
         lives = first.names.get(name, [])
@@ -112,12 +112,12 @@ def _predictions(scenario: Scenario, settings: Settings, courses: Sequence[Cours
     return tuple(out)
 
 
-def _ending(course: Course, view: View, life: Life, *, is_last: bool) -> Ending:
+def _ending(course: Simulation, view: Horizon, life: SimPod, *, is_last: bool) -> PodOutcome:
     muddled = is_last and life.key in course.cluster.muddled
-    return ending(life, view, countdown_s=course.eviction.countdown_of(life), muddled=muddled)
+    return pod_outcome(life, view, countdown_s=course.eviction.countdown_of(life), muddled=muddled)
 
 
-def _common(endings: Sequence[Ending], courses: Sequence[Course], scenario: Scenario) -> Ending:
+def _common(endings: Sequence[PodOutcome], courses: Sequence[Simulation], scenario: Scenario) -> PodOutcome:
     """What all courses agree on; evictions are enclosed in one interval."""
     first = endings[0]
     if len(endings) == 1:
@@ -126,13 +126,13 @@ def _common(endings: Sequence[Ending], courses: Sequence[Course], scenario: Scen
     if outcomes == {Outcome.EVICTED}:
         earliest_s = min(each.earliest_s or 0.0 for each in endings)
         latest_s = max(each.latest_s or 0.0 for each in endings)
-        return Ending(Outcome.EVICTED, first.rule, first.because, earliest_s, latest_s)
+        return PodOutcome(Outcome.EVICTED, first.rule, first.because, earliest_s, latest_s)
     if len(outcomes) == 1:
         return first
     for each in endings:
         if each.outcome is Outcome.UNSURE:
             return each
-    as_written = {e.outcome for e, course in zip(endings, courses, strict=True) if course.sight is Sight.AS_WRITTEN}
+    as_written = {e.outcome for e, course in zip(endings, courses, strict=True) if course.sight is Ordering.AS_WRITTEN}
     if len(as_written) == 1:
         rule = RuleId.SEEN_TOGETHER
     elif any(isinstance(write, Restart) for write in scenario.writes):
@@ -141,10 +141,10 @@ def _common(endings: Sequence[Ending], courses: Sequence[Course], scenario: Scen
         rule = RuleId.UNKNOWN_PHASE
     said = dict.fromkeys(f"{each.outcome}: {each.because}" for each in sorted(endings, key=lambda e: e.outcome))
     by_outcome = {text.partition(":")[0]: text for text in said}
-    return Ending(Outcome.UNSURE, rule, " | ".join(by_outcome.values()))
+    return PodOutcome(Outcome.UNSURE, rule, " | ".join(by_outcome.values()))
 
 
-def _prediction(life: Life, end: Ending) -> Prediction:
+def _prediction(life: SimPod, end: PodOutcome) -> Prediction:
     return Prediction(
         pod=life.key,
         uid=life.pod.uid,
@@ -157,14 +157,14 @@ def _prediction(life: Life, end: Ending) -> Prediction:
     )
 
 
-def _muddled(name: str, courses: Sequence[Course]) -> Prediction:
+def _muddled(name: str, courses: Sequence[Simulation]) -> Prediction:
     """The courses do not even agree on how many objects of that name there were."""
     life = next(course.cluster.names[name][-1] for course in courses if name in course.cluster.names)
     because = "whether the later pod of that name could be created depends on when the earlier one left"
-    return _prediction(life, Ending(Outcome.UNSURE, RuleId.RACE_FOR_NAME, because))
+    return _prediction(life, PodOutcome(Outcome.UNSURE, RuleId.RACE_FOR_NAME, because))
 
 
-def _never(index: int, write: CreatePod, course: Course) -> Prediction:
+def _never(index: int, write: CreatePod, course: Simulation) -> Prediction:
     pod = write.pod
     if index in course.refused:
         rule, because = course.refused[index][0], f"write {index} is refused by the API server"
@@ -173,7 +173,7 @@ def _never(index: int, write: CreatePod, course: Course) -> Prediction:
     return Prediction(pod.key, pod.uid, pod.node, Outcome.NEVER_CREATED, None, None, rule, because)
 
 
-def _refusals(courses: Sequence[Course]) -> tuple[Refusal, ...]:
+def _refusals(courses: Sequence[Simulation]) -> tuple[Refusal, ...]:
     out: list[Refusal] = []
     for index in sorted({index for course in courses for index in course.refused}):
         found = [course.refused.get(index) for course in courses]
@@ -182,7 +182,7 @@ def _refusals(courses: Sequence[Course]) -> tuple[Refusal, ...]:
     return tuple(out)
 
 
-def _taintings(courses: Sequence[Course]) -> tuple[Tainting, ...]:
+def _taintings(courses: Sequence[Simulation]) -> tuple[Tainting, ...]:
     out: list[Tainting] = []
     for node, taint in dict.fromkeys(key for course in courses for key in course.tainted_s):
         at = [course.tainted_s[node, taint] for course in courses if (node, taint) in course.tainted_s]

@@ -6,7 +6,7 @@ from collections import Counter
 
 from harness.model.scenario import CreatePod, Restart, Scenario, SetTaints, SetTolerations
 from harness.semantics.eviction.settings import Settings
-from harness.semantics.eviction.variants import courses
+from harness.semantics.eviction.variants import simulations
 
 MAX_WORK = 8_000_000
 """Units of `work` that an answer within 5 s may cost (about 0.2 µs each, on a machine that has other things to do)."""
@@ -37,4 +37,4 @@ def work(scenario: Scenario, settings: Settings) -> int:
                 total += everything
             case _:
                 pass  # one object, looked at once: counted above
-    return total * len(courses(scenario, settings))
+    return total * len(simulations(scenario, settings))

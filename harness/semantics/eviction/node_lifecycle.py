@@ -15,8 +15,8 @@ from harness.model.scenario import ConditionStatus, ConditionType
 from harness.model.taints import Effect, Taint
 from harness.semantics.eviction.admission import NOT_READY, UNREACHABLE
 from harness.semantics.eviction.settings import Settings
-from harness.semantics.eviction.simulated import Cluster, NodeState
-from harness.semantics.eviction.variants import Chance
+from harness.semantics.eviction.simulated import SimCluster, SimNode
+from harness.semantics.eviction.variants import Variant
 
 _NOSCHEDULE = {
     (ConditionType.READY, ConditionStatus.FALSE): NOT_READY,
@@ -67,7 +67,7 @@ class Zone:
             self.rate_per_s = rate_per_s
 
 
-def condition_taints(node: NodeState) -> set[str]:
+def condition_taints(node: SimNode) -> set[str]:
     """The keys that the node's conditions put on it with NoSchedule."""
     return {key for (kind, status), key in _NOSCHEDULE.items() if node.conditions.get(kind) is status}
 
@@ -80,11 +80,11 @@ class NodeLifecycleController:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: SimCluster,
         settings: Settings,
-        chance: Chance,
+        chance: Variant,
         *,
-        write: Callable[[NodeState, tuple[Taint, ...], float], None],
+        write: Callable[[SimNode, tuple[Taint, ...], float], None],
         later: Callable[[float], None],
     ) -> None:
         """It knows all nodes of time 0 already."""
@@ -105,7 +105,7 @@ class NodeLifecycleController:
             self._clean(node, at_s)
             self.conditions_changed(node, at_s)
 
-    def heartbeats_stopped(self, node: NodeState, at_s: float, pass_s: float) -> None:
+    def heartbeats_stopped(self, node: SimNode, at_s: float, pass_s: float) -> None:
         """Nothing is heard of the node any more; passes lie whole periods away from `pass_s`.
 
         What counts is the first pass that saw the last renewal, by the controller's own clock.
@@ -115,7 +115,7 @@ class NodeLifecycleController:
         periods = ceil((heard_s - pass_s) / self._flags.period_s - 1e-9)
         node.probed_s = pass_s + periods * self._flags.period_s
 
-    def conditions_changed(self, node: NodeState, at_s: float) -> None:
+    def conditions_changed(self, node: SimNode, at_s: float) -> None:
         """The NoSchedule taints follow the conditions, within milliseconds."""
         wanted = condition_taints(node)
         owned = set(_NOSCHEDULE.values())
@@ -167,10 +167,10 @@ class NodeLifecycleController:
         zone.queue.clear()
         zone.granted = 0
 
-    def _present(self) -> Iterable[NodeState]:
+    def _present(self) -> Iterable[SimNode]:
         return [node for node in self._cluster.nodes.values() if node.exists]
 
-    def _update_health(self, node: NodeState, at_s: float) -> bool:
+    def _update_health(self, node: SimNode, at_s: float) -> bool:
         """Ready turns Unknown when nothing was heard for the grace period; whether it did just now."""
         if node.silent_since_s is None:
             return False
@@ -183,7 +183,7 @@ class NodeLifecycleController:
         self.conditions_changed(node, at_s)
         return True
 
-    def _judge(self, node: NodeState, at_s: float) -> None:
+    def _judge(self, node: SimNode, at_s: float) -> None:
         zone = self._zones[node.zone]
         if node.ready is ConditionStatus.TRUE:
             self._clean(node, at_s)
@@ -195,7 +195,7 @@ class NodeLifecycleController:
         elif wanted not in keys:
             zone.queue[node.name] = None
 
-    def _swap(self, node: NodeState, at_s: float) -> None:
+    def _swap(self, node: SimNode, at_s: float) -> None:
         """Put on the one that fits, then take off the other: two writes, never a gap."""
         wanted = _NOEXECUTE[node.ready]
         if not any(taint.identity == (wanted, Effect.NO_EXECUTE) for taint in node.taints):
@@ -203,7 +203,7 @@ class NodeLifecycleController:
         other = UNREACHABLE if wanted == NOT_READY else NOT_READY
         self._write(node, tuple(t for t in node.taints if t.identity != (other, Effect.NO_EXECUTE)), at_s)
 
-    def _clean(self, node: NodeState, at_s: float) -> None:
+    def _clean(self, node: SimNode, at_s: float) -> None:
         """Take off both NoExecute taints, and the node out of the queue."""
         for key in (UNREACHABLE, NOT_READY):
             self._write(node, tuple(t for t in node.taints if t.identity != (key, Effect.NO_EXECUTE)), at_s)

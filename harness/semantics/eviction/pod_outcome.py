@@ -9,8 +9,8 @@ from harness.model.scenario import PodTrait
 from harness.model.taints import Operator, Toleration
 from harness.semantics.eviction.decision import Action, Decision
 from harness.semantics.eviction.settings import Settings
-from harness.semantics.eviction.simulated import Cause, Life
-from harness.semantics.eviction.throttle import Rush
+from harness.semantics.eviction.simulated import Cause, SimPod
+from harness.semantics.eviction.throttle import DeleteBurst
 from harness.semantics.rules import RuleId
 
 
@@ -25,7 +25,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class PodOutcome:
     """`earliest_s`, `latest_s`: the deletion lies in between; None unless evicted."""
 
     outcome: Outcome
@@ -36,21 +36,23 @@ class Ending:
 
 
 @dataclass(slots=True)
-class View:
+class Horizon:
     """The last look at a course. `known`: endings so far, by all they depend on; many pods share theirs."""
 
     settings: Settings
     until_s: float
-    known: dict[tuple[object, ...], Ending] = field(default_factory=dict)
+    known: dict[tuple[object, ...], PodOutcome] = field(default_factory=dict)
 
 
-def ending(life: Life, view: View, *, countdown_s: float | None, muddled: bool) -> Ending:
+def pod_outcome(life: SimPod, view: Horizon, *, countdown_s: float | None, muddled: bool) -> PodOutcome:
     """What became of `life` when the last look is taken at `view.until_s`.
 
     `countdown_s`: when the countdown that still runs for it will end; `muddled`: it may not even exist.
     """
     if muddled:
-        return Ending(Outcome.UNSURE, RuleId.RACE_FOR_NAME, "created while the earlier pod of that name was leaving")
+        return PodOutcome(
+            Outcome.UNSURE, RuleId.RACE_FOR_NAME, "created while the earlier pod of that name was leaving"
+        )
     if life.deleted_s is not None or life.maybe is not None:
         return _ending(life, view, countdown_s)
     why = (id(life.decision), id(life.rush), id(life.cause), life.pod.node, life.pod.traits, life.denied)
@@ -61,11 +63,11 @@ def ending(life: Life, view: View, *, countdown_s: float | None, muddled: bool) 
     return known
 
 
-def _ending(life: Life, view: View, countdown_s: float | None) -> Ending:
+def _ending(life: SimPod, view: Horizon, countdown_s: float | None) -> PodOutcome:
     if life.deleted_s is not None:
         if life.maybe is not None:
             return _unsure(life, f"or deleted by somebody else at {life.deleted_s:g} s")
-        return Ending(Outcome.DELETED, life.deleted_rule, _because_deleted(life, life.deleted_s))
+        return PodOutcome(Outcome.DELETED, life.deleted_rule, _because_deleted(life, life.deleted_s))
     if life.due_s is not None and life.rush is not None and life.cause is not None:
         return _evicted(life, life.due_s, life.rush, life.cause, view)
     if life.maybe is not None and life.maybe[0] <= view.until_s:
@@ -73,46 +75,46 @@ def _ending(life: Life, view: View, countdown_s: float | None) -> Ending:
     return _survives(life, view, countdown_s)
 
 
-def _evicted(life: Life, due_s: float, rush: Rush, cause: Cause, view: View) -> Ending:
+def _evicted(life: SimPod, due_s: float, rush: DeleteBurst, cause: Cause, view: Horizon) -> PodOutcome:
     earliest_s, latest_s = due_s, rush.done_s
     if life.maybe is not None:
         earliest_s = min(earliest_s, life.maybe[0])
     because = _because_evicted(life, cause, rush, view)
     if earliest_s >= view.until_s - view.settings.latency.early_s or latest_s > view.until_s:
         near = f"due at {earliest_s:g} s, while the last look is taken at {view.until_s:g} s: {because}"
-        return Ending(Outcome.UNSURE, RuleId.RACE_AT_UNTIL, near)
+        return PodOutcome(Outcome.UNSURE, RuleId.RACE_AT_UNTIL, near)
     rule = cause.rule
     if life.withdrawn_s is not None:
         rule = RuleId.TOO_LATE
     elif PodTrait.DAEMONSET in life.pod.traits and cause.decision.action is Action.NOW:
         rule = RuleId.DAEMONSET_FIRST
     # What exists at time 0, by the scenario's own word, cannot have been deleted before.
-    return Ending(Outcome.EVICTED, rule, because, max(earliest_s, 0.0), max(latest_s, 0.0))
+    return PodOutcome(Outcome.EVICTED, rule, because, max(earliest_s, 0.0), max(latest_s, 0.0))
 
 
-def _unsure(life: Life, otherwise: str) -> Ending:
+def _unsure(life: SimPod, otherwise: str) -> PodOutcome:
     first_s, last_s = life.maybe or (0.0, 0.0)
     because = f"evicted between {first_s:.2f} and {last_s:.2f} s, {otherwise}"
-    return Ending(Outcome.UNSURE, life.maybe_rule, because)
+    return PodOutcome(Outcome.UNSURE, life.maybe_rule, because)
 
 
-def _survives(life: Life, view: View, countdown_s: float | None) -> Ending:
+def _survives(life: SimPod, view: Horizon, countdown_s: float | None) -> PodOutcome:
     decision, node = life.decision, life.pod.node
     if not view.settings.evicts:
-        return Ending(Outcome.SURVIVES, RuleId.CONTROLLER_OFF, "the taint-eviction-controller does not run")
+        return PodOutcome(Outcome.SURVIVES, RuleId.CONTROLLER_OFF, "the taint-eviction-controller does not run")
     if decision is None:
-        return Ending(Outcome.SURVIVES, RuleId.ONLY_NOEXECUTE, f"no NoExecute taint was seen on {node}")
+        return PodOutcome(Outcome.SURVIVES, RuleId.ONLY_NOEXECUTE, f"no NoExecute taint was seen on {node}")
     why = _tolerated(decision, node)
     if life.denied:
-        return Ending(Outcome.SURVIVES, RuleId.DELETE_DENIED, f"{why}, but its deletion is denied by admission")
+        return PodOutcome(Outcome.SURVIVES, RuleId.DELETE_DENIED, f"{why}, but its deletion is denied by admission")
     if countdown_s is not None:
         due = f"{why}; due at {countdown_s:g} s, after the last look at {view.until_s:g} s"
-        return Ending(Outcome.SURVIVES, RuleId.NOT_YET_DUE, due)
+        return PodOutcome(Outcome.SURVIVES, RuleId.NOT_YET_DUE, due)
     if life.cancelled_s is not None:
-        return Ending(Outcome.SURVIVES, life.cancelled_rule, f"{why}; cancelled at {life.cancelled_s:.4g} s")
+        return PodOutcome(Outcome.SURVIVES, life.cancelled_rule, f"{why}; cancelled at {life.cancelled_s:.4g} s")
     if decision.action is not Action.NEVER:
-        return Ending(Outcome.SURVIVES, RuleId.NOT_YET_DUE, f"{why}, but the controller was not back to act on it")
-    return Ending(Outcome.SURVIVES, decision.rule, why)
+        return PodOutcome(Outcome.SURVIVES, RuleId.NOT_YET_DUE, f"{why}, but the controller was not back to act on it")
+    return PodOutcome(Outcome.SURVIVES, decision.rule, why)
 
 
 def spelled(toleration: Toleration) -> str:
@@ -149,7 +151,7 @@ _CLAUSES = {
 }
 
 
-def _because_evicted(life: Life, cause: Cause, rush: Rush, view: View) -> str:
+def _because_evicted(life: SimPod, cause: Cause, rush: DeleteBurst, view: Horizon) -> str:
     parts = [_tolerated(cause.decision, life.pod.node)]
     if cause.rule is RuleId.TIMER_KEPT:
         parts.append(f"the countdown begun at {cause.begun_s:.4g} s was kept, whatever came later")
@@ -173,7 +175,7 @@ _TRAIT_CLAUSES = {
 }
 
 
-def _because_deleted(life: Life, deleted_s: float) -> str:
+def _because_deleted(life: SimPod, deleted_s: float) -> str:
     match life.deleted_rule:
         case RuleId.ALREADY_TERMINATING:
             return "it was terminating already"

@@ -10,7 +10,7 @@ from harness.model.scenario import ConditionStatus, ConditionType, PodTrait, Sce
 from harness.model.taints import Taint, Toleration
 from harness.semantics.eviction.decision import Decision
 from harness.semantics.eviction.settings import Latency
-from harness.semantics.eviction.throttle import Rush
+from harness.semantics.eviction.throttle import DeleteBurst
 from harness.semantics.rules import RuleId
 
 _REGION_LABEL = "topology.kubernetes.io/region"
@@ -47,7 +47,7 @@ class Cause:
 
 
 @dataclass(slots=True)
-class Life:
+class SimPod:
     """One pod object from creation on; a name may have several after each other. Times in seconds after time 0.
 
     `due_s`, `rush`, `cause`: its deletion by taint, from the instant it cannot be taken back. `deleted_s`,
@@ -59,7 +59,7 @@ class Life:
     tolerations: tuple[Toleration, ...]
     born_s: float
     due_s: float | None = None
-    rush: Rush | None = None
+    rush: DeleteBurst | None = None
     cause: Cause | None = None
     withdrawn_s: float | None = None
     deleted_s: float | None = None
@@ -94,7 +94,7 @@ class Life:
 
 
 @dataclass(slots=True)
-class NodeState:
+class SimNode:
     """One node. `conditions` that are absent are healthy. `silent_since_s`: its heartbeats stopped then."""
 
     name: str
@@ -112,11 +112,11 @@ class NodeState:
         return self.conditions.get(ConditionType.READY, ConditionStatus.TRUE)
 
 
-def node_state(node: ScenarioNode) -> NodeState:
+def sim_node(node: ScenarioNode) -> SimNode:
     """`node` at time 0."""
     zone = f"{node.labels.get(_REGION_LABEL, '')}/{node.labels.get(_ZONE_LABEL, '')}"
     excluded = "node.kubernetes.io/exclude-disruption" in node.labels
-    state = NodeState(node.name, zone, node.taints, excluded)
+    state = SimNode(node.name, zone, node.taints, excluded)
     if node.ready is not ConditionStatus.TRUE:
         state.conditions[ConditionType.READY] = node.ready
     if node.ready is ConditionStatus.UNKNOWN:
@@ -124,24 +124,24 @@ def node_state(node: ScenarioNode) -> NodeState:
     return state
 
 
-class Cluster:
+class SimCluster:
     """All nodes by name and all lives by pod name, the latest last."""
 
     def __init__(self, nodes: tuple[ScenarioNode, ...], pods: tuple[ScenarioPod, ...], *, born_s: float) -> None:
         """The pods of time 0 were bound at `born_s`."""
-        self.nodes = {node.name: node_state(node) for node in nodes}
-        self.names: dict[str, list[Life]] = {}
+        self.nodes = {node.name: sim_node(node) for node in nodes}
+        self.names: dict[str, list[SimPod]] = {}
         self.muddled: set[str] = set()
-        self._on_node: dict[str, dict[str, Life]] = {}
+        self._on_node: dict[str, dict[str, SimPod]] = {}
         self._lists: dict[tuple[Toleration, ...], tuple[Toleration, ...]] = {}
         for pod in pods:
             life = self.add(pod, pod.tolerations, born_s)
             if PodTrait.TERMINATING in pod.traits:
                 life.deleted_s, life.deleted_rule = born_s, RuleId.ALREADY_TERMINATING
 
-    def add(self, pod: ScenarioPod, tolerations: tuple[Toleration, ...], at_s: float) -> Life:
+    def add(self, pod: ScenarioPod, tolerations: tuple[Toleration, ...], at_s: float) -> SimPod:
         """A new object; whatever had its name before is no longer on its node."""
-        life = Life(pod, self.shared(tolerations), at_s)
+        life = SimPod(pod, self.shared(tolerations), at_s)
         before = self.names.setdefault(pod.key, [])
         if before:
             self.leave(before[-1])
@@ -153,22 +153,22 @@ class Cluster:
         """An equal list, the same object for all who have it: what is decided for one holds for all."""
         return self._lists.setdefault(tolerations, tolerations)
 
-    def latest(self, key: str) -> Life | None:
+    def latest(self, key: str) -> SimPod | None:
         """The latest object of that name, there or gone; None if there never was one."""
         lives = self.names.get(key)
         return lives[-1] if lives else None
 
-    def leave(self, life: Life) -> None:
+    def leave(self, life: SimPod) -> None:
         """The object is gone: its node has one pod less."""
         here = self._on_node.get(life.pod.node, {})
         if here.get(life.key) is life:
             del here[life.key]
 
-    def on_node(self, name: str) -> list[Life]:
+    def on_node(self, name: str) -> list[SimPod]:
         """The pods bound to that node, in the order they came; those whose deletion is not certain yet among them."""
         return list(self._on_node.get(name, {}).values())
 
-    def lives(self) -> Iterator[Life]:
+    def lives(self) -> Iterator[SimPod]:
         """Every object there ever was, by name in order of first appearance."""
         for lives in self.names.values():
             yield from lives

@@ -27,9 +27,9 @@ from harness.semantics.eviction import admission
 from harness.semantics.eviction.decision import no_execute
 from harness.semantics.eviction.node_lifecycle import NodeLifecycleController
 from harness.semantics.eviction.settings import Settings
-from harness.semantics.eviction.simulated import Cluster, Life, NodeState, Origin, Presence
+from harness.semantics.eviction.simulated import Origin, Presence, SimCluster, SimNode, SimPod
 from harness.semantics.eviction.taint_eviction import TaintEviction
-from harness.semantics.eviction.variants import Chance, Sight, groups, is_lifecycle_taint
+from harness.semantics.eviction.variants import Ordering, Variant, groups, is_lifecycle_taint
 from harness.semantics.rules import RuleId
 
 _WRITE, _REST = 0, 1
@@ -61,7 +61,7 @@ class Sightings:
             held[what]()
 
 
-class Course:
+class Simulation:
     """Runs once, in `run`; what came of it stays readable.
 
     `cluster`: every node and pod as it ended. `eviction`: the controller that evicts. `refused`: of the writes that the
@@ -69,7 +69,7 @@ class Course:
     first put which NoExecute taint on which node.
     """
 
-    def __init__(self, scenario: Scenario, settings: Settings, chance: Chance) -> None:
+    def __init__(self, scenario: Scenario, settings: Settings, chance: Variant) -> None:
         """Nothing happens before `run`."""
         self._scenario = scenario
         self._settings = settings
@@ -84,7 +84,7 @@ class Course:
         self._sightings = Sightings()
         self.refused: dict[int, tuple[RuleId, bool]] = {}
         self.tainted_s: dict[tuple[str, Taint], float] = {}
-        self.cluster = Cluster(scenario.nodes, scenario.pods, born_s=-chance.lead_s)
+        self.cluster = SimCluster(scenario.nodes, scenario.pods, born_s=-chance.lead_s)
         self.eviction = TaintEviction(self.cluster, settings, lambda at_s: self._at(at_s, self.eviction.fire))
         self._lifecycle = NodeLifecycleController(
             self.cluster,
@@ -95,7 +95,7 @@ class Course:
         )
 
     @property
-    def sight(self) -> Sight:
+    def sight(self) -> Ordering:
         """How this course has writes back to back seen."""
         return self._chance.sight
 
@@ -131,17 +131,17 @@ class Course:
     def _plan(self, group: tuple[int, ...]) -> None:
         """Writes that may be seen together, in the order that this course has them seen."""
         writes = self._scenario.writes
-        sight = self._chance.sight if len(group) > 1 else Sight.AS_WRITTEN
-        if sight in (Sight.NODES_FIRST, Sight.PODS_FIRST):
-            first = (SetTaints, DeleteNode) if sight is Sight.NODES_FIRST else (SetTolerations, CreatePod, DeletePod)
+        sight = self._chance.sight if len(group) > 1 else Ordering.AS_WRITTEN
+        if sight in (Ordering.NODES_FIRST, Ordering.PODS_FIRST):
+            first = (SetTaints, DeleteNode) if sight is Ordering.NODES_FIRST else (SetTolerations, CreatePod, DeletePod)
             order = sorted(group, key=lambda index: not isinstance(writes[index], first))
         else:
             order = list(group)
-        if sight is Sight.AT_ONCE:
+        if sight is Ordering.AT_ONCE:
             self._at(writes[group[0]].at_s, lambda _: self._sightings.hold(), priority=_WRITE)
         for place, index in zip(group, order, strict=True):
             self._at(writes[place].at_s, self._writer(index, writes[index]), priority=_WRITE)
-        if sight is Sight.AT_ONCE:
+        if sight is Ordering.AT_ONCE:
             self._at(writes[group[-1]].at_s, lambda _: self._sightings.release(), priority=_WRITE)
 
     def _writer(self, index: int, write: Write) -> Callable[[float], None]:
@@ -180,13 +180,13 @@ class Course:
             if self._pass_s is not None and self._up:
                 self._lifecycle.conditions_changed(node, at_s)
 
-    def _store_taints(self, node: NodeState, taints: tuple[Taint, ...], at_s: float, why: RuleId) -> None:
+    def _store_taints(self, node: SimNode, taints: tuple[Taint, ...], at_s: float, why: RuleId) -> None:
         """The controller is told only when the NoExecute part changed; then order and timeAdded count too."""
         before, node.taints = node.taints, taints
         if no_execute(before) != no_execute(taints):
             self._sightings.see(node.name, lambda: self.eviction.node_changed(node, at_s, why))
 
-    def _write_of_lifecycle(self, node: NodeState, taints: tuple[Taint, ...], at_s: float) -> None:
+    def _write_of_lifecycle(self, node: SimNode, taints: tuple[Taint, ...], at_s: float) -> None:
         for taint in taints:
             if is_lifecycle_taint(taint) and taint not in node.taints:
                 self.tainted_s.setdefault((node.name, taint), at_s)
@@ -225,7 +225,7 @@ class Course:
         if life is not None:
             self._end(life, at_s, RuleId.DELETED_BY_OTHERS)
 
-    def _end(self, life: Life, at_s: float, rule: RuleId) -> None:
+    def _end(self, life: SimPod, at_s: float, rule: RuleId) -> None:
         """Something other than a taint deletes the pod; the first deletion is the one that counts."""
         if life.deleted_s is None:
             life.deleted_s, life.deleted_rule = at_s, rule
@@ -233,7 +233,7 @@ class Course:
         if life.pod.grace_s == 0:
             self.cluster.leave(life)
 
-    def _found(self, index: int, key: str, at_s: float) -> Life | None:
+    def _found(self, index: int, key: str, at_s: float) -> SimPod | None:
         """The pod to write to; None when it is certainly not there (then the write is refused)."""
         life = self.cluster.latest(key)
         presence = life.presence(at_s, self._settings.latency) if life else Presence.GONE
@@ -306,7 +306,7 @@ class Course:
         phase_s = self._pass_s or 0.0
         return phase_s + ceil((at_s - phase_s) / period_s) * period_s
 
-    def _back(self, node: NodeState, at_s: float) -> None:
+    def _back(self, node: SimNode, at_s: float) -> None:
         node.silent_since_s = None
         node.conditions = {
             kind: status

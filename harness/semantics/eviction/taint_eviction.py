@@ -15,16 +15,16 @@ from harness.model.taints import Taint, Toleration
 from harness.semantics.eviction import decision as deciding
 from harness.semantics.eviction.decision import Action, Decision
 from harness.semantics.eviction.settings import Settings
-from harness.semantics.eviction.simulated import Cause, Cluster, Life, NodeState, Origin
+from harness.semantics.eviction.simulated import Cause, Origin, SimCluster, SimNode, SimPod
 from harness.semantics.eviction.throttle import REQUESTS_AFTER_RESTART, REQUESTS_PER_RETRY, REQUESTS_TRAILING, Throttle
 from harness.semantics.rules import RuleId
 
 
 @dataclass(slots=True, eq=False)
-class Timer:
+class EvictionTimer:
     """One running countdown. `kept`: something came that would have set another one."""
 
-    life: Life
+    life: SimPod
     begun_s: float
     fire_s: float
     decision: Decision
@@ -35,14 +35,14 @@ class Timer:
 class TaintEviction:
     """The controller's memory and what it does on each event. `schedule` asks for `fire` at a time."""
 
-    def __init__(self, cluster: Cluster, settings: Settings, schedule: Callable[[float], None]) -> None:
+    def __init__(self, cluster: SimCluster, settings: Settings, schedule: Callable[[float], None]) -> None:
         """It starts having seen nothing: call `sync`."""
         self._cluster = cluster
         self._settings = settings
         self._schedule = schedule
         self._tainted: dict[str, tuple[Taint, ...]] = {}
-        self._timers: dict[str, Timer] = {}
-        self._ends: dict[float, list[Timer]] = {}
+        self._timers: dict[str, EvictionTimer] = {}
+        self._ends: dict[float, list[EvictionTimer]] = {}
         self._causes: dict[tuple[object, ...], Cause] = {}
         self._decisions: dict[tuple[int, int], tuple[Decision, object, object]] = {}
         self._throttle = Throttle(settings)
@@ -76,7 +76,7 @@ class TaintEviction:
         self._timers.clear()
         self._tainted.clear()
 
-    def node_changed(self, node: NodeState, at_s: float, why: RuleId = RuleId.TIMER_CANCELLED) -> None:
+    def node_changed(self, node: SimNode, at_s: float, why: RuleId = RuleId.TIMER_CANCELLED) -> None:
         """The node's NoExecute taints changed (in value, order or timeAdded too); `why` explains what that cancels."""
         if not self._up:
             return
@@ -94,13 +94,13 @@ class TaintEviction:
         """The Node object is gone: its countdowns run on, its pods are not looked at any more."""
         self._tainted.pop(name, None)
 
-    def pod_changed(self, life: Life, at_s: float, origin: Origin) -> None:
+    def pod_changed(self, life: SimPod, at_s: float, origin: Origin) -> None:
         """A pod is new on its node, or its tolerations changed."""
         taints = self._tainted.get(life.pod.node)
         if self._up and taints:
             self._look_at([life], taints, at_s, origin)
 
-    def pod_deleted(self, life: Life, at_s: float) -> None:
+    def pod_deleted(self, life: SimPod, at_s: float) -> None:
         """Somebody else deleted the pod."""
         race_s = self._settings.latency.race_s
         timer = self._timers.get(life.key)
@@ -112,7 +112,7 @@ class TaintEviction:
         elif life.due_s is not None and life.rush is not None:
             self._may_have_gone(life, life.due_s, life.rush.done_s, RuleId.RACE_AT_DEADLINE)
 
-    def countdown_of(self, life: Life) -> float | None:
+    def countdown_of(self, life: SimPod) -> float | None:
         """When the countdown that runs for that pod will end; None when none runs."""
         timer = self._timers.get(life.key)
         return None if timer is None or self._cluster.latest(life.key) is not life else timer.fire_s
@@ -128,7 +128,7 @@ class TaintEviction:
                 life = self._cluster.latest(key) or timer.life  # deleted by name, whoever has it now
                 self._delete(life, at_s, timer.decision, timer.origin, timer)
 
-    def _look_at(self, lives: list[Life], taints: tuple[Taint, ...], at_s: float, origin: Origin) -> None:
+    def _look_at(self, lives: list[SimPod], taints: tuple[Taint, ...], at_s: float, origin: Origin) -> None:
         for life in lives:
             decision = self._decide(taints, life.tolerations)
             if life.due_s is not None:
@@ -145,13 +145,13 @@ class TaintEviction:
                 case Action.LATER:
                     self._later(life, decision, at_s, origin)
 
-    def _later(self, life: Life, decision: Decision, at_s: float, origin: Origin) -> None:
+    def _later(self, life: SimPod, decision: Decision, at_s: float, origin: Origin) -> None:
         """Start a countdown, unless one runs: that one is kept as it is, whatever the new one would have been."""
         running = self._timers.get(life.key)
         if running is not None and keeps(running):
             running.kept = True
             return
-        timer = Timer(life, at_s, at_s + decision.delay_s, decision, origin)
+        timer = EvictionTimer(life, at_s, at_s + decision.delay_s, decision, origin)
         if decision.delay_s <= 0:
             self._delete(life, at_s, decision, origin, None)
             return
@@ -161,7 +161,9 @@ class TaintEviction:
             self._schedule(timer.fire_s)
         self._ends[timer.fire_s].append(timer)
 
-    def _delete(self, life: Life, at_s: float, decision: Decision, origin: Origin, timer: Timer | None) -> None:
+    def _delete(
+        self, life: SimPod, at_s: float, decision: Decision, origin: Origin, timer: EvictionTimer | None
+    ) -> None:
         """The deletion is due: from here on it cannot be taken back."""
         if origin is Origin.RESTART and timer is None:
             rush = self._throttle.delete(at_s, requests=REQUESTS_AFTER_RESTART, trailing=REQUESTS_TRAILING)
@@ -181,14 +183,14 @@ class TaintEviction:
             cause = self._causes[why] = Cause(decision, rule, begun_s, timed=timer is not None)
         life.cause = cause
 
-    def _look_again(self, life: Life, decision: Decision, at_s: float) -> None:
+    def _look_again(self, life: SimPod, decision: Decision, at_s: float) -> None:
         """A pod whose deletion is under way is looked at like any other: deleted once more, or "cancelled"."""
         if decision.action is Action.NEVER:
             self._cancel(life, at_s)
         elif decision.action is Action.NOW and life.rush is not None and at_s <= life.rush.done_s:
             self._throttle.delete(at_s, requests=REQUESTS_PER_RETRY)
 
-    def _cancel(self, life: Life, at_s: float, why: RuleId = RuleId.TIMER_CANCELLED) -> None:
+    def _cancel(self, life: SimPod, at_s: float, why: RuleId = RuleId.TIMER_CANCELLED) -> None:
         """End the countdown. Too late once the deletion is due; within the race window nobody can say."""
         race_s = self._settings.latency.race_s
         timer = self._timers.pop(life.key, None)
@@ -205,7 +207,7 @@ class TaintEviction:
             elif life.withdrawn_s is None:
                 life.withdrawn_s = at_s
 
-    def _may_have_gone(self, life: Life, earliest_s: float, latest_s: float, rule: RuleId) -> None:
+    def _may_have_gone(self, life: SimPod, earliest_s: float, latest_s: float, rule: RuleId) -> None:
         """Note that the pod may have been evicted in that interval; it lives on here as if not."""
         latest_s = max(latest_s, earliest_s + self._settings.latency.delete_s)
         if life.maybe is not None:
@@ -222,7 +224,7 @@ class TaintEviction:
         return known[0]
 
 
-def keeps(_running: Timer) -> bool:
+def keeps(_running: EvictionTimer) -> bool:
     """Whether a running countdown stays when another one would be set: always.
 
     Upstream means to keep the earlier of the two, but compares begin + delay with now + delay, of the same delay.
@@ -230,7 +232,7 @@ def keeps(_running: Timer) -> bool:
     return True
 
 
-def _rule(life: Life, decision: Decision, origin: Origin, timer: Timer | None) -> RuleId:
+def _rule(life: SimPod, decision: Decision, origin: Origin, timer: EvictionTimer | None) -> RuleId:
     """The rule to name for a deletion: the one that somebody who knows only the taints would get wrong, if any."""
     if timer is not None and timer.kept:
         return RuleId.TIMER_KEPT

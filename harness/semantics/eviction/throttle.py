@@ -28,7 +28,7 @@ EVENTS_PER_S = 200.0
 
 
 @dataclass(slots=True)
-class Rush:
+class DeleteBurst:
     """Deletions that wait for each other. `end_s`: when the last of their requests is let through, as known so far."""
 
     start_s: float
@@ -59,7 +59,7 @@ class Throttle:
     now_s: float = float("-inf")
     tokens: float = 0.0
     events: float = 0.0
-    _rush: Rush = field(init=False)
+    _rush: DeleteBurst = field(init=False)
     _trailing: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -69,17 +69,19 @@ class Throttle:
     def reset(self, at_s: float) -> None:
         """A new process: full bucket, nothing waits."""
         self.now_s, self.tokens, self.events = at_s, float(self.settings.kcm_burst), 0.0
-        self._rush = Rush(float("-inf"), float("-inf"))
+        self._rush = DeleteBurst(float("-inf"), float("-inf"))
         self._trailing = 0
 
-    def delete(self, at_s: float, count: int = 1, requests: int = REQUESTS_PER_DELETION, *, trailing: int = 0) -> Rush:
+    def delete(
+        self, at_s: float, count: int = 1, requests: int = REQUESTS_PER_DELETION, *, trailing: int = 0
+    ) -> DeleteBurst:
         """`count` deletions of so many requests become due at `at_s` (not before the last call's); the rush they belong
         to. `trailing`: requests of each that follow, and hold up only what comes later.
         """
         self._advance(at_s)
         if at_s > self._rush.end_s:
             latency = self.settings.latency
-            self._rush = Rush(at_s, at_s, 0, latency.delete_each_s, latency.delete_s)
+            self._rush = DeleteBurst(at_s, at_s, 0, latency.delete_each_s, latency.delete_s)
         self.tokens -= count * requests
         self.events += count
         rush = self._rush

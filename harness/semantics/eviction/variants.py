@@ -26,13 +26,13 @@ from harness.model.taints import Effect, Taint
 from harness.semantics.eviction.admission import NOT_READY, UNREACHABLE
 from harness.semantics.eviction.settings import Settings
 
-MAX_COURSES = 96
+MAX_SIMULATIONS = 96
 """How many courses are tried at most; beyond, the values in between the extremes are left out first."""
 _EDGE_S = 0.001
 _GRID = 4
 
 
-class Sight(Enum):
+class Ordering(Enum):
     """How the controller sees writes that follow each other within `Latency.together_s`: one by one as written; all at
     once, when the last is done; or one by one, but those to nodes, or those to pods, before the others.
     """
@@ -44,14 +44,14 @@ class Sight(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Chance:
+class Variant:
     """One course. `sight`: how writes back to back are seen. `lead_s`: how long before time 0 the pods were bound.
     `restarts_s`: for each restart, the time until the successor has listed everything. `pass_s`: an instant of the node
     lifecycle controller's pass (others lie whole periods away). `lease_s`: age of the last lease renewal when
     heartbeats stop. `late`: everything else that is periodic takes its longest.
     """
 
-    sight: Sight = Sight.AS_WRITTEN
+    sight: Ordering = Ordering.AS_WRITTEN
     lead_s: float = 0.0
     restarts_s: tuple[float, ...] = ()
     pass_s: float | None = None
@@ -59,29 +59,29 @@ class Chance:
     late: bool = False
 
 
-def courses(scenario: Scenario, settings: Settings) -> tuple[Chance, ...]:
+def simulations(scenario: Scenario, settings: Settings) -> tuple[Variant, ...]:
     """Every course to try; exactly one for a scenario without restarts, lost nodes and the like."""
     leads = (0.0, settings.latency.setup_s) if _tainted_at_start(scenario) else (0.0,)
     meet = any(_meet([scenario.writes[index] for index in group]) for group in groups(scenario, settings))
-    sights = tuple(Sight) if meet else (Sight.AS_WRITTEN,)
+    sights = tuple(Ordering) if meet else (Ordering.AS_WRITTEN,)
     restarts = tuple(write for write in scenario.writes if isinstance(write, Restart))
     for fine in (True, False):
         phases = tuple(_phases(scenario, settings, fine=fine))
         delays: list[tuple[float, ...]] = []
         number = len(sights) * len(leads) * len(phases)
         for restart in restarts:
-            if number > MAX_COURSES:
+            if number > MAX_SIMULATIONS:
                 break  # the product of many restarts has no end; it is counted before it is made
             delays.append(_delays(restart, scenario, settings, fine=fine))
             number *= len(delays[-1])
-        if number <= MAX_COURSES:
+        if number <= MAX_SIMULATIONS:
             return tuple(
-                Chance(sight, lead_s, restarts_s, *phase)
+                Variant(sight, lead_s, restarts_s, *phase)
                 for sight, lead_s, restarts_s, phase in product(sights, leads, product(*delays), phases)
             )
     latency = settings.latency
     return tuple(
-        Chance(sight, lead_s, (delay_s,) * len(restarts), *phase)
+        Variant(sight, lead_s, (delay_s,) * len(restarts), *phase)
         for sight, lead_s, delay_s, phase in product(
             sights, leads, (latency.restart_min_s, latency.restart_max_s), phases
         )
@@ -120,7 +120,7 @@ def _delays(restart: Restart, scenario: Scenario, settings: Settings, *, fine: b
 
 
 def _phases(scenario: Scenario, settings: Settings, *, fine: bool) -> Iterator[tuple[float | None, float, bool]]:
-    """(pass_s, lease_s, late) for `Chance`."""
+    """(pass_s, lease_s, late) for `Variant`."""
     if not concerns_node_lifecycle(scenario):
         yield None, 0.0, False
         return

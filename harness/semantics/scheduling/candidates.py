@@ -1,8 +1,8 @@
 """Which node is tried next: the emptiest one that is allowed, found without looking at all of them.
 
-Nodes of a ground wait in heaps by tier and by domain, ordered by how full they are. Fullness changes while pods of
-other grounds are placed; since it only grows, a node whose place in its heap is out of date is put right when it comes
-up.
+The feasible nodes wait in heaps by tier and by domain, ordered by how full they are. Fullness changes while pods of
+other templates are placed; since it only grows, a node whose place in its heap is out of date is put right when it
+comes up.
 """
 
 from __future__ import annotations
@@ -11,49 +11,49 @@ import heapq
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from harness.semantics.scheduling.free_resources import Need, Room
+from harness.semantics.scheduling.free_resources import FreeResources, Need
 from harness.semantics.scheduling.nodes import NodeTable
-from harness.semantics.scheduling.plugins import Rule, Verdict
-from harness.semantics.scheduling.static_filters import Ground, Tier
+from harness.semantics.scheduling.plugins import Filter, FilterResult
+from harness.semantics.scheduling.static_filters import FeasibleNodes, NodeRank
 
 Heap = list[tuple[float, int]]
 
 
-class Spot(NamedTuple):
+class Placed(NamedTuple):
     """Where a pod went. `again`: the scheduler may as well have taken a node where it will be evicted again."""
 
     node: int
-    tier: Tier
+    tier: NodeRank
     again: bool
 
 
 class Candidates:
-    """Heaps for every ground and every set of labels that rules look at, made when first wanted."""
+    """Heaps for every feasible and every set of labels that rules look at, made when first wanted."""
 
-    def __init__(self, table: NodeTable, room: Room) -> None:
+    def __init__(self, table: NodeTable, room: FreeResources) -> None:
         """No heap yet."""
         self._table = table
         self._room = room
         self._heaps: dict[tuple[int, tuple[str, ...]], tuple[list[Heap], list[Heap], list[Heap]]] = {}
-        self._grounds: list[Ground] = []  # keeps them alive: heaps are known by their ground's identity
+        self._static_filters: list[FeasibleNodes] = []  # keeps them alive: heaps are known by their feasible's identity
 
-    def search(self, ground: Ground, rules: list[Rule], need: Need) -> Search:
+    def search(self, feasible: FeasibleNodes, rules: list[Filter], need: Need) -> Search:
         """A search for pods of one template, to be closed before the next one starts."""
         by_domain = [r for r in rules if not r.per_node and not any(key in self._table.wide for key in r.keys)]
         by_node = [rule for rule in rules if rule not in by_domain]
         keys = tuple(sorted({key for rule in by_domain for key in rule.keys}))
-        heaps = self._heaps.get((id(ground), keys))
+        heaps = self._heaps.get((id(feasible), keys))
         if heaps is None:
-            heaps = self._made(ground, keys)
-            self._heaps[id(ground), keys] = heaps
-            self._grounds.append(ground)
+            heaps = self._made(feasible, keys)
+            self._heaps[id(feasible), keys] = heaps
+            self._static_filters.append(feasible)
         return Search(heaps, self._room, need, by_domain, by_node)
 
-    def _made(self, ground: Ground, keys: tuple[str, ...]) -> tuple[list[Heap], list[Heap], list[Heap]]:
+    def _made(self, feasible: FeasibleNodes, keys: tuple[str, ...]) -> tuple[list[Heap], list[Heap], list[Heap]]:
         columns = [self._table.values(key) for key in keys]
         score = self._room.score
         tiers: list[list[Heap]] = []
-        for nodes in ground.tiers:
+        for nodes in feasible.tiers:
             domains: dict[tuple[str | None, ...], Heap] = {}
             for node in nodes:
                 domains.setdefault(tuple([column[node] for column in columns]), []).append((score(node), node))
@@ -65,7 +65,7 @@ class Candidates:
     def forget(self) -> None:
         """Room was given back: nodes may be emptier than their place says."""
         self._heaps.clear()
-        self._grounds.clear()
+        self._static_filters.clear()
 
 
 class Search:
@@ -74,10 +74,10 @@ class Search:
     def __init__(
         self,
         heaps: tuple[list[Heap], list[Heap], list[Heap]],
-        room: Room,
+        room: FreeResources,
         need: Need,
-        by_domain: list[Rule],
-        by_node: list[Rule],
+        by_domain: list[Filter],
+        by_node: list[Filter],
     ) -> None:
         """See `Candidates.search`."""
         self._tiers = heaps
@@ -88,9 +88,9 @@ class Search:
         self._out: list[tuple[Heap, int]] = []
         self._later: list[tuple[Heap, int]] = []
 
-    def next(self, *, worst: Tier = Tier.EVICTS) -> tuple[int, Tier] | None:
+    def next(self, *, worst: NodeRank = NodeRank.EVICTS) -> tuple[int, NodeRank] | None:
         """The node for the next pod, of the best tier that has one; None when no node will do. `worst`: no worse."""
-        for tier in Tier:
+        for tier in NodeRank:
             if tier > worst:
                 break
             for heap in self._domains(self._tiers[tier]):
@@ -99,14 +99,14 @@ class Search:
                     return node, tier
         return None
 
-    def fill(self, count: int) -> list[Spot]:
+    def fill(self, count: int) -> list[Placed]:
         """Without rules: up to `count` pods placed, and their room taken. What `next` does for one, in one go for
         all.
         """
         room, need = self._room, self._need
         score, fits, take = room.score, room.fits, room.take_one
-        spots: list[Spot] = []
-        for tier, heaps in zip(Tier, self._tiers, strict=True):
+        spots: list[Placed] = []
+        for tier, heaps in zip(NodeRank, self._tiers, strict=True):
             heap = heaps[0] if heaps else []
             while heap and len(spots) < count:
                 known, node = heap[0]
@@ -116,13 +116,13 @@ class Search:
                 elif fits(node, need):
                     take(node, need)
                     heapq.heapreplace(heap, (score(node), node))
-                    spots.append(Spot(node, tier, tier is Tier.EVICTS or self.has(Tier.EVICTS)))
+                    spots.append(Placed(node, tier, tier is NodeRank.EVICTS or self.has(NodeRank.EVICTS)))
                 else:
                     heapq.heappop(heap)
                     self._out.append((heap, node))
         return spots
 
-    def has(self, tier: Tier) -> bool:
+    def has(self, tier: NodeRank) -> bool:
         """Whether the next pod could go to a node of that tier."""
         heaps = self._tiers[tier]
         return bool(heaps) and any(self._top(heap) is not None for heap in self._domains(heaps))
@@ -133,7 +133,7 @@ class Search:
             return iter(heaps)
         usable = []
         for place, heap in enumerate(heaps):
-            if heap and all(rule.verdict(heap[0][1]) is Verdict.OK for rule in self._by_domain):
+            if heap and all(rule.verdict(heap[0][1]) is FilterResult.OK for rule in self._by_domain):
                 crowd = 0 if self._room.order else sum(rule.crowd(heap[0][1]) for rule in self._by_domain)
                 usable.append((crowd, heap[0][0], place))
         return (heaps[place] for _, _, place in sorted(usable))
@@ -153,18 +153,18 @@ class Search:
                 return node
             else:
                 verdict = self._by_node_verdict(node)
-                if verdict is Verdict.OK:
+                if verdict is FilterResult.OK:
                     return node
                 heapq.heappop(heap)
-                (self._out if verdict is Verdict.NEVER else self._later).append((heap, node))
+                (self._out if verdict is FilterResult.NEVER else self._later).append((heap, node))
         return None
 
-    def _by_node_verdict(self, node: int) -> Verdict:
+    def _by_node_verdict(self, node: int) -> FilterResult:
         for rule in self._by_node:
             verdict = rule.verdict(node)
-            if verdict is not Verdict.OK:
+            if verdict is not FilterResult.OK:
                 return verdict
-        return Verdict.OK
+        return FilterResult.OK
 
     def placed(self, node: int) -> None:
         """The pod went there: rules count it."""

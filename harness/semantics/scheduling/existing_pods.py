@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from harness.model.state import HostPort, LabelSelector, PodTemplate, PodTerm, TemplateIndex
 
 
-class Company:
+class ExistingPods:
     """Nodes by template, for pods that are bound and not on their way out, changed as pods come and go."""
 
     def __init__(self, members: Mapping[PodTemplate, list[int]], namespaces: Mapping[str, Mapping[str, str]]) -> None:

@@ -5,30 +5,37 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from harness.model.state import Inclusion, PodTemplate, Spread
+from harness.model.state import Inclusion, PodTemplate, TopologySpreadConstraint
 from harness.semantics.scheduling import reasons
-from harness.semantics.scheduling.existing_pods import Company
+from harness.semantics.scheduling.existing_pods import ExistingPods
 from harness.semantics.scheduling.nodes import NodeTable
-from harness.semantics.scheduling.plugins import AwayRule, Domains, NearRule, PortRule, Rule, SpreadRule
-from harness.semantics.scheduling.static_filters import Grounds, matches_node
+from harness.semantics.scheduling.plugins import (
+    Domains,
+    Filter,
+    InterPodAffinity,
+    InterPodAntiAffinity,
+    NodePorts,
+    PodTopologySpread,
+)
+from harness.semantics.scheduling.static_filters import StaticFilters, matches_node
 
 Leaving = Mapping[PodTemplate, int]
 """How many pods of each template to leave out on one node."""
 
 
-class Rulebook:
+class Filters:
     """Makes rules in the order that the scheduler's filters run: ports, spread, affinity, anti-affinity."""
 
-    def __init__(self, table: NodeTable, grounds: Grounds, company: Company) -> None:
-        """`company` is looked at anew for each template."""
+    def __init__(self, table: NodeTable, static_filters: StaticFilters, existing: ExistingPods) -> None:
+        """`existing` is looked at anew for each template."""
         self._table = table
-        self._grounds = grounds
-        self._company = company
+        self._static_filters = static_filters
+        self._company = existing
         self._domains: dict[object, Domains] = {}
 
-    def of(self, template: PodTemplate, *, without: tuple[int, Leaving] | None = None) -> list[Rule]:
+    def of(self, template: PodTemplate, *, without: tuple[int, Leaving] | None = None) -> list[Filter]:
         """The rules for pods of this template; `without`: as if these pods were not on that node."""
-        rules: list[Rule] = []
+        rules: list[Filter] = []
         if template.host_ports:
             rules.append(self._ports(template, without))
         rules += [self._spread(template, spread, without) for spread in template.spread]
@@ -37,16 +44,18 @@ class Rulebook:
         rules += self._away(template, without)
         return rules
 
-    def _ports(self, template: PodTemplate, without: tuple[int, Leaving] | None) -> Rule:
+    def _ports(self, template: PodTemplate, without: tuple[int, Leaving] | None) -> Filter:
         users: Counter[int] = Counter()
         for other in self._company.with_ports(template.host_ports):
             users.update(self._company.nodes_of(other))
             if without is not None:
                 users[without[0]] -= without[1].get(other, 0)
-        return PortRule((node for node, count in users.items() if count > 0))
+        return NodePorts((node for node, count in users.items() if count > 0))
 
-    def _spread(self, template: PodTemplate, spread: Spread, without: tuple[int, Leaving] | None) -> Rule:
-        rule = SpreadRule(
+    def _spread(
+        self, template: PodTemplate, spread: TopologySpreadConstraint, without: tuple[int, Leaving] | None
+    ) -> Filter:
+        rule = PodTopologySpread(
             spread.topology_key,
             self._domains_of(template, spread),
             max_skew=spread.max_skew,
@@ -60,7 +69,7 @@ class Rulebook:
                     rule.uncount(without[0], without[1].get(other, 0))
         return rule
 
-    def _domains_of(self, template: PodTemplate, spread: Spread) -> Domains:
+    def _domains_of(self, template: PodTemplate, spread: TopologySpreadConstraint) -> Domains:
         """Nodes count when they carry the keys of all the pod's constraints, and are not left out by its policies."""
         table = self._table
         affinity = spread.node_affinity is Inclusion.HONOR
@@ -76,7 +85,7 @@ class Rulebook:
         if known is not None:
             return known
         columns = [table.values(key) for key in set(keys)]
-        tolerated = self._grounds.ignoring_cordons(template) if taints else None
+        tolerated = self._static_filters.ignoring_cordons(template) if taints else None
         eligible = bytearray(len(table.nodes))
         for number, node in enumerate(table.nodes):
             eligible[number] = (
@@ -89,43 +98,43 @@ class Rulebook:
         self._domains[known_as] = Domains(values, eligible, names)
         return self._domains[known_as]
 
-    def _near(self, template: PodTemplate, without: tuple[int, Leaving] | None) -> Rule:
-        company = self._company
-        friends = company.attracted(template.affinity)
-        rule = NearRule(
+    def _near(self, template: PodTemplate, without: tuple[int, Leaving] | None) -> Filter:
+        existing = self._company
+        friends = existing.attracted(template.affinity)
+        rule = InterPodAffinity(
             {term.topology_key: self._table.values(term.topology_key) for term in template.affinity},
-            (node for friend in friends for node in company.nodes_of(friend)),
-            means_itself=all(company.means(term, template) for term in template.affinity),
+            (node for friend in friends for node in existing.nodes_of(friend)),
+            means_itself=all(existing.means(term, template) for term in template.affinity),
         )
         if without is not None:
             for friend in friends:
                 rule.uncount(without[0], without[1].get(friend, 0))
         return rule
 
-    def _away(self, template: PodTemplate, without: tuple[int, Leaving] | None) -> list[Rule]:
-        company, table = self._company, self._table
-        rules: list[Rule] = []
+    def _away(self, template: PodTemplate, without: tuple[int, Leaving] | None) -> list[Filter]:
+        existing, table = self._company, self._table
+        rules: list[Filter] = []
         for term in template.anti_affinity:
-            others = company.meant(term)
-            rule = AwayRule(
+            others = existing.meant(term)
+            rule = InterPodAntiAffinity(
                 term.topology_key,
                 table.values(term.topology_key),
-                (node for other in others for node in company.nodes_of(other)),
+                (node for other in others for node in existing.nodes_of(other)),
                 why=reasons.ANTI_AFFINITY,
-                itself=company.means(term, template),
+                itself=existing.means(term, template),
             )
             if without is not None:
                 for other in others:
                     rule.uncount(without[0], without[1].get(other, 0))
             rules.append(rule)
         by_key: dict[str, list[PodTemplate]] = {}
-        for key, other in company.repelling(template):
+        for key, other in existing.repelling(template):
             by_key.setdefault(key, []).append(other)
         for key, repelling in by_key.items():
-            rule = AwayRule(
+            rule = InterPodAntiAffinity(
                 key,
                 table.values(key),
-                (node for other in repelling for node in company.nodes_of(other)),
+                (node for other in repelling for node in existing.nodes_of(other)),
                 why=reasons.EXISTING_ANTI_AFFINITY,
                 itself=template in repelling,
             )

@@ -15,7 +15,7 @@ Need = tuple[tuple[list[int], int], ...]
 """A pod's requests as (free amounts by node, wanted) pairs; the pod itself, counted in pods, is not among them."""
 
 
-class Room:
+class FreeResources:
     """Free amounts by resource and node, changed as pods come and go. `order`: scores to answer with instead."""
 
     def __init__(self, nodes: Sequence[NodeRecord]) -> None:

@@ -12,26 +12,26 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from harness.model.state import Budget, PodRecord, PodTemplate
-from harness.semantics.scheduling.candidates import Spot
-from harness.semantics.scheduling.preemption import Occupant, Preemptor
-from harness.semantics.scheduling.scheduler import Engine
-from harness.semantics.scheduling.static_filters import Tier
+from harness.model.state import PodDisruptionBudget, PodRecord, PodTemplate
+from harness.semantics.scheduling.candidates import Placed
+from harness.semantics.scheduling.preemption import DefaultPreemption, Occupant
+from harness.semantics.scheduling.scheduler import Scheduler
+from harness.semantics.scheduling.static_filters import NodeRank
 
 MAX_PREEMPTIONS = 200
 """How many pods may throw out others before the rest is left Pending with a note: each costs a look at many nodes."""
 
 
-class Fate(StrEnum):
+class PlacementOutcome(StrEnum):
     """What becomes of a pod that wants a node.
 
-    FITS: there is a node for it. PING_PONG: only nodes where it will be evicted again. PREEMPTS: a node for it once
+    FITS: there is a node for it. EVICTION_LOOP: only nodes where it will be evicted again. PREEMPTS: a node for it once
     less important pods have been thrown out. PENDING: none. UNKNOWN: nothing known speaks against it, but not all is
     known.
     """
 
     FITS = "fits"
-    PING_PONG = "ping-pong"
+    EVICTION_LOOP = "eviction-loop"
     PREEMPTS = "preempts"
     PENDING = "pending"
     UNKNOWN = "unknown"
@@ -52,7 +52,7 @@ class Placement:
     what is not known. `again`: it may as well land where it will be evicted again. `victims`: who is thrown out for it.
     """
 
-    fate: Fate
+    fate: PlacementOutcome
     node: str | None = None
     reason: str = ""
     again: bool = False
@@ -60,7 +60,7 @@ class Placement:
 
 
 @dataclass(slots=True)
-class Placed:
+class Placements:
     """`placements` by the request's key; `displaced`: requests of pods that were thrown out, which are answered too."""
 
     placements: dict[str, Placement] = field(default_factory=dict)
@@ -77,13 +77,13 @@ class _Group:
 
 
 def place_all(
-    engine: Engine,
+    engine: Scheduler,
     requests: Sequence[Request],
     *,
     staying: Iterable[PodRecord] = (),
-    budgets: Iterable[Budget] = (),
+    budgets: Iterable[PodDisruptionBudget] = (),
     replaced: Callable[[PodTemplate], bool] = lambda template: template.owner is not None,
-) -> Placed:
+) -> Placements:
     """Place every request. `staying`: the bound pods that `engine` was made with, in case some must make room.
     `replaced`: whether a pod of that template comes back when it is thrown out.
     """
@@ -93,9 +93,9 @@ def place_all(
 class _Queue:
     def __init__(
         self,
-        engine: Engine,
+        engine: Scheduler,
         staying: Iterable[PodRecord],
-        budgets: Iterable[Budget],
+        budgets: Iterable[PodDisruptionBudget],
         replaced: Callable[[PodTemplate], bool],
     ) -> None:
         self._engine = engine
@@ -104,14 +104,14 @@ class _Queue:
         self._replaced = replaced
         self._heap: list[tuple[float, int, int, _Group]] = []
         self._order = 0
-        self._preemptor: Preemptor | None = None
+        self._preemptor: DefaultPreemption | None = None
         self._moved_in: list[tuple[int, str, PodTemplate]] = []
         self._preemptions = 0
         self._waiting: list[_Group] = []
-        self._placed = Placed()
-        self._alike: dict[tuple[Spot, str], Placement] = {}
+        self._placed = Placements()
+        self._alike: dict[tuple[Placed, str], Placement] = {}
 
-    def run(self, requests: Sequence[Request]) -> Placed:
+    def run(self, requests: Sequence[Request]) -> Placements:
         groups: dict[tuple[PodTemplate, float], _Group] = {}
         for request in requests:
             known_as = request.template, request.at_s
@@ -127,7 +127,7 @@ class _Queue:
             reason = self._engine.explain(group.template)
             if self._preemptions >= MAX_PREEMPTIONS and group.template.preempts and group.template.priority > 0:
                 reason += f" (after {MAX_PREEMPTIONS} preemptions no more were followed)"
-            pending = Placement(Fate.PENDING, reason=reason)
+            pending = Placement(PlacementOutcome.PENDING, reason=reason)
             self._placed.placements.update(dict.fromkeys(group.keys, pending))
         return self._placed
 
@@ -149,13 +149,13 @@ class _Queue:
             self._waiting.append(_Group(group.template, group.at_s, rest))
         return moved
 
-    def _settle(self, key: str, template: PodTemplate, spot: Spot, unknown: str) -> None:
+    def _settle(self, key: str, template: PodTemplate, spot: Placed, unknown: str) -> None:
         known_as = spot, unknown
         placement = self._alike.get(known_as)
         if placement is None:
-            fate = Fate.PING_PONG if spot.tier is Tier.EVICTS else Fate.FITS
+            fate = PlacementOutcome.EVICTION_LOOP if spot.tier is NodeRank.EVICTS else PlacementOutcome.FITS
             node = self._engine.table.nodes[spot.node].name
-            placement = Placement(Fate.UNKNOWN if unknown else fate, node, unknown, spot.again)
+            placement = Placement(PlacementOutcome.UNKNOWN if unknown else fate, node, unknown, spot.again)
             self._alike[known_as] = placement
         self._placed.placements[key] = placement
         self._moved(spot.node, key, template)
@@ -179,7 +179,7 @@ class _Queue:
         self._moved(eviction.node, key, template)
         node = self._engine.table.nodes[eviction.node].name
         victims = tuple(victim.key for victim in eviction.victims)
-        self._placed.placements[key] = Placement(Fate.PREEMPTS, node=node, victims=victims)
+        self._placed.placements[key] = Placement(PlacementOutcome.PREEMPTS, node=node, victims=victims)
         for victim in eviction.victims:
             self._placed.placements.pop(victim.key, None)
             if self._replaced(victim.template):
@@ -188,7 +188,7 @@ class _Queue:
                 self._push(_Group(victim.template, group.at_s, [victim.key]))
         return True
 
-    def _the_preemptor(self) -> Preemptor:
+    def _the_preemptor(self) -> DefaultPreemption:
         """Made when first needed: it has to know every pod by node."""
         if self._preemptor is None:
             occupants: dict[int, list[Occupant]] = {}
@@ -199,7 +199,7 @@ class _Queue:
                     occupants.setdefault(index[pod.node], []).append(occupant)
             for node, key, template in self._moved_in:
                 occupants.setdefault(node, []).append(Occupant(key, template))
-            self._preemptor = Preemptor(self._engine, occupants, self._budgets)
+            self._preemptor = DefaultPreemption(self._engine, occupants, self._budgets)
         return self._preemptor
 
     def _retry(self) -> None:

@@ -16,7 +16,7 @@ from typing import Protocol
 from harness.semantics.scheduling import reasons
 
 
-class Verdict(Enum):
+class FilterResult(Enum):
     """OK: this node will do. LATER: not now, perhaps once others of its kind have been placed. NEVER: nor later."""
 
     OK = auto()
@@ -24,7 +24,7 @@ class Verdict(Enum):
     NEVER = auto()
 
 
-class Rule(Protocol):
+class Filter(Protocol):
     """`keys`: the node labels it looks at; nodes equal in them get the same answer, unless it is `per_node`."""
 
     @property
@@ -37,7 +37,7 @@ class Rule(Protocol):
         """Whether it looks at the node itself."""
         ...
 
-    def verdict(self, node: int) -> Verdict:
+    def verdict(self, node: int) -> FilterResult:
         """Whether one more pod may go to the node."""
         ...
 
@@ -54,7 +54,7 @@ class Rule(Protocol):
         ...
 
 
-class PortRule:
+class NodePorts:
     """Host ports: at most one pod a node."""
 
     keys: tuple[str, ...] = ()
@@ -64,9 +64,9 @@ class PortRule:
         """`taken`: the nodes where a conflicting port is in use."""
         self._taken = set(taken)
 
-    def verdict(self, node: int) -> Verdict:
+    def verdict(self, node: int) -> FilterResult:
         """NEVER where a port is taken."""
-        return Verdict.NEVER if node in self._taken else Verdict.OK
+        return FilterResult.NEVER if node in self._taken else FilterResult.OK
 
     def reason(self, node: int) -> str:
         """The only one there is."""
@@ -93,7 +93,7 @@ class Domains:
     names: frozenset[str]
 
 
-class SpreadRule:
+class PodTopologySpread:
     """One topologySpreadConstraint: matching pods here, plus this one, minus the fewest anywhere, is at most
     maxSkew.
     """
@@ -140,14 +140,14 @@ class SpreadRule:
             return True
         return False
 
-    def verdict(self, node: int) -> Verdict:
+    def verdict(self, node: int) -> FilterResult:
         """NEVER without the label, LATER where the skew would grow too large."""
         value = self._domains.values[node]
         if value is None:
-            return Verdict.NEVER
+            return FilterResult.NEVER
         least = 0 if self._too_few else self._least
         skew = self._counts.get(value, 0) + self._selects_itself - least
-        return Verdict.LATER if skew > self._max_skew else Verdict.OK
+        return FilterResult.LATER if skew > self._max_skew else FilterResult.OK
 
     def reason(self, node: int) -> str:
         """A missing label is told apart."""
@@ -164,7 +164,7 @@ class SpreadRule:
         return self._counts.get(self._domains.values[node] or "", 0)
 
 
-class AwayRule:
+class InterPodAntiAffinity:
     """Anti-affinity by one topology key: not into a domain where one of the others is."""
 
     per_node = False
@@ -187,10 +187,10 @@ class AwayRule:
         if value is not None:
             self._blocked[value] -= number
 
-    def verdict(self, node: int) -> Verdict:
+    def verdict(self, node: int) -> FilterResult:
         """NEVER in a domain with one of the others; a node without the label is in no domain."""
         value = self._values[node]
-        return Verdict.NEVER if value is not None and self._blocked[value] > 0 else Verdict.OK
+        return FilterResult.NEVER if value is not None and self._blocked[value] > 0 else FilterResult.OK
 
     def reason(self, node: int) -> str:
         """The only one there is."""
@@ -208,7 +208,7 @@ class AwayRule:
         return 0
 
 
-class NearRule:
+class InterPodAffinity:
     """Affinity: into domains where pods are that all its terms mean; the first of its kind may go anywhere."""
 
     per_node = False
@@ -234,17 +234,17 @@ class NearRule:
         """So many of them are not on that node."""
         self._count(node, -number)
 
-    def verdict(self, node: int) -> Verdict:
+    def verdict(self, node: int) -> FilterResult:
         """NEVER without one of the labels."""
         near = True
         for key, values in self._values.items():
             value = values[node]
             if value is None:
-                return Verdict.NEVER
+                return FilterResult.NEVER
             near = near and self._there[key][value] > 0
         if near or (self._means_itself and not any(any(there.values()) for there in self._there.values())):
-            return Verdict.OK
-        return Verdict.LATER
+            return FilterResult.OK
+        return FilterResult.LATER
 
     def reason(self, node: int) -> str:
         """The only one there is."""

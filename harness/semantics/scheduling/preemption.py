@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.model.state import Budget, PodTemplate
-from harness.semantics.scheduling.scheduler import Engine
-from harness.semantics.scheduling.static_filters import Ground
+from harness.model.state import PodDisruptionBudget, PodTemplate
+from harness.semantics.scheduling.scheduler import Scheduler
+from harness.semantics.scheduling.static_filters import FeasibleNodes
 
 _MIN_NODES = 100
 _SHARE = 10
@@ -37,18 +37,20 @@ class Eviction:
     violating: int
 
 
-class Preemptor:
+class DefaultPreemption:
     """Knows who is on which node."""
 
-    def __init__(self, engine: Engine, occupants: Mapping[int, list[Occupant]], budgets: Iterable[Budget]) -> None:
+    def __init__(
+        self, engine: Scheduler, occupants: Mapping[int, list[Occupant]], budgets: Iterable[PodDisruptionBudget]
+    ) -> None:
         """`occupants` by node; owned from here on."""
         self._engine = engine
         self._occupants = dict(occupants)
-        self._budgets: dict[str, list[Budget]] = {}
+        self._budgets: dict[str, list[PodDisruptionBudget]] = {}
         for budget in budgets:
             if budget.selector.terms:  # upstream: an empty selector protects nobody here
                 self._budgets.setdefault(budget.namespace, []).append(budget)
-        self._hopeless: list[tuple[Ground, int, Mapping[str, int]]] = []
+        self._hopeless: list[tuple[FeasibleNodes, int, Mapping[str, int]]] = []
         self._lowest = min((o.template.priority for on in self._occupants.values() for o in on), default=0)
 
     def moved_in(self, node: int, occupant: Occupant) -> None:
@@ -58,13 +60,13 @@ class Preemptor:
 
     def preempt(self, template: PodTemplate) -> Eviction | None:
         """The victims that make room for one pod, taken off the engine; None when that would not help."""
-        ground = self._engine.ground(template)
-        if not template.preempts or template.priority <= self._lowest or ground is None:
+        feasible = self._engine.feasible(template)
+        if not template.preempts or template.priority <= self._lowest or feasible is None:
             return None
-        rules = self._engine.rulebook.of(template)
-        if not rules and self._is_hopeless(template, ground):
+        rules = self._engine.filters.of(template)
+        if not rules and self._is_hopeless(template, feasible):
             return None
-        allowed = sorted(ground.allowed)
+        allowed = sorted(feasible.allowed)
         enough = max(_MIN_NODES, len(allowed) // _SHARE)
         found: list[Eviction] = []
         for node in allowed:
@@ -75,7 +77,7 @@ class Preemptor:
                     break
         if not found:
             if not rules:
-                self._hopeless.append((ground, template.priority, template.requests))
+                self._hopeless.append((feasible, template.priority, template.requests))
             return None
         order = self._engine.room.order
         chosen = min(found, key=lambda e: (*_cost(e), order[e.node] if order else e.node))
@@ -83,10 +85,10 @@ class Preemptor:
         self._engine.clear([(victim.template, chosen.node) for victim in chosen.victims])
         return chosen
 
-    def _is_hopeless(self, template: PodTemplate, ground: Ground) -> bool:
-        """Whether no more important pod with no greater requests could be helped on the same ground."""
+    def _is_hopeless(self, template: PodTemplate, feasible: FeasibleNodes) -> bool:
+        """Whether no more important pod with no greater requests could be helped on the same feasible."""
         return any(
-            tried is ground
+            tried is feasible
             and template.priority <= priority
             and all(template.requests.get(name, 0) >= number for name, number in requests.items())
             for tried, priority, requests in self._hopeless

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from harness.model.state import LabelTerm, Operator, PodTemplate, Quota
+from harness.model.state import LabelTerm, Operator, PodTemplate, ResourceQuota
 
 _COUNTED = ("pods", "count/pods")
 _PLAIN = ("cpu", "memory", "ephemeral-storage")
@@ -16,9 +16,9 @@ _PLAIN = ("cpu", "memory", "ephemeral-storage")
 class Quotas:
     """The quotas of a cluster, with what is used of them, charged as pods are admitted."""
 
-    def __init__(self, quotas: Iterable[Quota]) -> None:
+    def __init__(self, quotas: Iterable[ResourceQuota]) -> None:
         """`used` of each quota is where counting starts."""
-        self._quotas: dict[str, list[Quota]] = {}
+        self._quotas: dict[str, list[ResourceQuota]] = {}
         self._used: dict[tuple[str, str], dict[str, int]] = {}
         for quota in quotas:
             self._quotas.setdefault(quota.namespace, []).append(quota)
@@ -71,7 +71,7 @@ def _usage(hard: Mapping[str, int], template: PodTemplate) -> dict[str, int | No
     return out
 
 
-def _covers(quota: Quota, template: PodTemplate) -> bool:
+def _covers(quota: ResourceQuota, template: PodTemplate) -> bool:
     """Whether the quota's scopes include the pod. Scopes by running time (Terminating) are taken to include none."""
     for scope in quota.scopes:
         if scope == "BestEffort" and template.requests:

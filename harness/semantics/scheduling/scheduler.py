@@ -10,31 +10,31 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from harness.model.state import Inventory, PodRecord, PodTemplate, Subject
+from harness.model.state import ClusterState, PodRecord, PodTemplate, Subject
 from harness.semantics.scheduling import reasons
-from harness.semantics.scheduling.candidates import Candidates, Spot
-from harness.semantics.scheduling.existing_pods import Company
-from harness.semantics.scheduling.filters import Rulebook
-from harness.semantics.scheduling.free_resources import Need, Room
+from harness.semantics.scheduling.candidates import Candidates, Placed
+from harness.semantics.scheduling.existing_pods import ExistingPods
+from harness.semantics.scheduling.filters import Filters
+from harness.semantics.scheduling.free_resources import FreeResources, Need
 from harness.semantics.scheduling.nodes import NodeTable
-from harness.semantics.scheduling.plugins import Rule, Verdict
-from harness.semantics.scheduling.static_filters import Ground, Grounds, Tier
+from harness.semantics.scheduling.plugins import Filter, FilterResult
+from harness.semantics.scheduling.static_filters import FeasibleNodes, NodeRank, StaticFilters
 from harness.semantics.scheduling.volumes import NO_VOLUMES, Volumes
 
 
-class Engine:
-    """A cluster that takes pods. `table`, `room`, `company`, `rulebook`: its state, for those that look closer."""
+class Scheduler:
+    """A cluster that takes pods. `table`, `room`, `existing`, `filters`: its state, for those that look closer."""
 
     def __init__(
         self,
-        inventory: Inventory,
+        inventory: ClusterState,
         staying: Iterable[PodRecord],
         *,
         compares: bool,
         coming: Iterable[PodTemplate] = (),
     ) -> None:
         """The nodes of `inventory` with the bound pods in `staying` on them (finished and terminating ones take no
-        room); `compares`: see `Grounds`. `coming`: templates to be placed that no pod of `inventory` has.
+        room); `compares`: see `StaticFilters`. `coming`: templates to be placed that no pod of `inventory` has.
         """
         bound: dict[PodTemplate, list[int]] = {}
         index = {node.name: number for number, node in enumerate(inventory.nodes)}
@@ -45,12 +45,13 @@ class Engine:
         self._volumes = Volumes(inventory)
         templates = dict.fromkeys(pod.template for pod in inventory.pods) | dict.fromkeys(coming)
         self.table = NodeTable(inventory.nodes, templates, self._volumes.keys())
-        self.room = Room(inventory.nodes)
+        self.room = FreeResources(inventory.nodes)
         for template, nodes in bound.items():
             self.room.take(nodes, self.room.need(template.requests))
-        self._grounds = Grounds(self.table, compares=compares, kubernetes_version=inventory.kubernetes_version)
-        self.company = Company(bound, inventory.namespaces)
-        self.rulebook = Rulebook(self.table, self._grounds, self.company)
+        version = inventory.kubernetes_version
+        self._static_filters = StaticFilters(self.table, compares=compares, kubernetes_version=version)
+        self.existing = ExistingPods(bound, inventory.namespaces)
+        self.filters = Filters(self.table, self._static_filters, self.existing)
         self._candidates = Candidates(self.table, self.room)
         self._needs: dict[PodTemplate, Need] = {}
         self._explained: dict[tuple[int, tuple[tuple[str, int], ...]], str] = {}
@@ -67,51 +68,51 @@ class Engine:
             need = self._needs[template] = self.room.need(template.requests)
         return need
 
-    def ground(self, template: PodTemplate) -> Ground | None:
+    def feasible(self, template: PodTemplate) -> FeasibleNodes | None:
         """The nodes that its own words allow; None when it is refused before any node is looked at."""
         volumes = self._volumes.need(template)
-        return None if volumes.blocked or template.gates else self._grounds.of(template, volumes)
+        return None if volumes.blocked or template.gates else self._static_filters.of(template, volumes)
 
-    def place(self, template: PodTemplate, count: int) -> list[Spot]:
+    def place(self, template: PodTemplate, count: int) -> list[Placed]:
         """Place up to `count` pods; as many spots as found one."""
-        ground = self.ground(template)
-        if ground is None:
+        feasible = self.feasible(template)
+        if feasible is None:
             return []
-        rules = self.rulebook.of(template)
-        if not rules and ground.is_full_for(template.requests):
+        rules = self.filters.of(template)
+        if not rules and feasible.is_full_for(template.requests):
             return []
         need = self.need(template)
-        search = self._candidates.search(ground, rules, need)
-        spots: list[Spot] = []
+        search = self._candidates.search(feasible, rules, need)
+        spots: list[Placed] = []
         if not rules and not template.claims:
             spots = search.fill(count)
         else:
             while len(spots) < count and (found := search.next()) is not None:
                 node, tier = found
-                again = tier is Tier.EVICTS or search.has(Tier.EVICTS)
+                again = tier is NodeRank.EVICTS or search.has(NodeRank.EVICTS)
                 self.room.take_one(node, need)
                 self._volumes.bind(template, self.table.nodes[node])
                 search.placed(node)
-                spots.append(Spot(node, tier, again))
+                spots.append(Placed(node, tier, again))
         search.close()
         if spots:
             self._explained.clear()
-            self.company.add(template, [spot.node for spot in spots])
+            self.existing.add(template, [spot.node for spot in spots])
         if len(spots) < count and not rules:
-            ground.full.append(template.requests)
+            feasible.full.append(template.requests)
         return spots
 
     def put(self, template: PodTemplate, node: int) -> None:
         """A pod is on that node now, by somebody else's choice."""
         self.room.take_one(node, self.need(template))
-        self.company.add(template, (node,))
+        self.existing.add(template, (node,))
 
     def clear(self, victims: Sequence[tuple[PodTemplate, int]]) -> None:
         """Pods leave their nodes: (template, node) each."""
         for template, node in victims:
             self.room.give(node, self.need(template))
-            self.company.remove(template, node)
-        self._grounds.forget_full()
+            self.existing.remove(template, node)
+        self._static_filters.forget_full()
         self._candidates.forget()
         self._explained.clear()
 
@@ -142,33 +143,33 @@ class Engine:
             self.room.take_one(node, other)
         if not fits:
             return False
-        rules = self.rulebook.of(template, without=(node, Counter(without)))
-        return all(rule.verdict(node) is Verdict.OK for rule in rules)
+        rules = self.filters.of(template, without=(node, Counter(without)))
+        return all(rule.verdict(node) is FilterResult.OK for rule in rules)
 
     def explain(self, template: PodTemplate) -> str:
         """Why no pod of this template fits now, as the scheduler would put it."""
         nodes = len(self.table.nodes)
         if template.gates:
             return "Scheduling is blocked due to non-empty scheduling gates"
-        ground = self.ground(template)
-        if ground is None:
+        feasible = self.feasible(template)
+        if feasible is None:
             return reasons.refused(nodes, self._volumes.need(template).blocked)
-        rules = self.rulebook.of(template)
-        known_as = id(ground), tuple(template.requests.items())
+        rules = self.filters.of(template)
+        known_as = id(feasible), tuple(template.requests.items())
         if not rules and known_as in self._explained:
             return self._explained[known_as]
-        text = reasons.unavailable(self._counted(template, ground, rules), nodes)
+        text = reasons.unavailable(self._counted(template, feasible, rules), nodes)
         if not rules:
             self._explained[known_as] = text
         return text
 
-    def _counted(self, template: PodTemplate, ground: Ground, rules: list[Rule]) -> Counter[str]:
+    def _counted(self, template: PodTemplate, feasible: FeasibleNodes, rules: list[Filter]) -> Counter[str]:
         """Refusals by reason. On each node the first filter that refuses speaks, with all it has to say: ports, room,
         volumes, then the other rules.
         """
-        counted = Counter(ground.refused)
+        counted = Counter(feasible.refused)
         volumes, need = self._volumes.need(template), self.need(template)
-        rest = [node for early in ground.early for node in early]
+        rest = [node for early in feasible.early for node in early]
         for rule in rules:
             if rule.per_node:
                 rest = _passing(rule, rest, counted)
@@ -184,11 +185,11 @@ class Engine:
         return counted
 
 
-def _passing(rule: Rule, nodes: list[int], counted: Counter[str]) -> list[int]:
+def _passing(rule: Filter, nodes: list[int], counted: Counter[str]) -> list[int]:
     """The nodes that a rule is not against; the others are counted."""
     passing = []
     for node in nodes:
-        if rule.verdict(node) is Verdict.OK:
+        if rule.verdict(node) is FilterResult.OK:
             passing.append(node)
         else:
             counted[rule.reason(node)] += 1

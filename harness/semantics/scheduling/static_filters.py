@@ -2,7 +2,7 @@
 
 None of it changes while pods are placed, so it is found once for all pods that say the same. Filter order as in
 pkg/scheduler/apis/config/v1/default_plugins.go: NodeUnschedulable, TaintToleration, NodeAffinity; volumes come later,
-but are as static.
+but are as the static filters.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from harness.semantics.scheduling.volumes import NO_VOLUMES, VolumeNeed
 _UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", Effect.NO_SCHEDULE)
 
 
-class Tier(IntEnum):
+class NodeRank(IntEnum):
     """How good a node is, before room is looked at. EVICTS: the scheduler allows it, but the pod tolerates a NoExecute
     taint there for some time only, and will be evicted again. AVOIDED: an untolerated PreferNoSchedule taint.
     """
@@ -34,9 +34,9 @@ class Tier(IntEnum):
 
 
 @dataclass(slots=True)
-class Ground:
+class FeasibleNodes:
     """`tiers`: allowed nodes by tier. `refused`: how many nodes are ruled out before room is looked at, by reason.
-    `early`: the nodes that everything but the volumes allows. `full`: requests that no node of this ground could meet
+    `early`: the nodes that everything but the volumes allows. `full`: requests that no node of this feasible could meet
     when they were tried (room only shrinks, so greater ones need not be tried).
     """
 
@@ -55,39 +55,39 @@ class Ground:
         return any(all(requests.get(name, 0) >= number for name, number in tried.items()) for tried in self.full)
 
 
-class Grounds:
-    """Finds grounds, and remembers them by what they depend on."""
+class StaticFilters:
+    """Finds the feasible nodes of a template, and remembers them by what they depend on."""
 
     def __init__(self, table: NodeTable, *, compares: bool, kubernetes_version: str) -> None:
         """`compares`: the scheduler understands Gt and Lt tolerations."""
         self._table = table
         self._compares = compares
         self._version = kubernetes_version
-        self._known: dict[object, Ground] = {}
-        self._verdicts: dict[tuple[Toleration, ...], list[str | Tier]] = {}
+        self._known: dict[object, FeasibleNodes] = {}
+        self._verdicts: dict[tuple[Toleration, ...], list[str | NodeRank]] = {}
         self._tainted: dict[tuple[tuple[Taint, ...], bool], list[int]] = {}
         for which, members in enumerate(table.classes):
             first = table.nodes[members[0]]
             self._tainted.setdefault((first.taints, first.unschedulable), []).append(which)
 
-    def of(self, template: PodTemplate, volumes: VolumeNeed) -> Ground:
-        """The ground of pods of this template whose volumes need that."""
+    def of(self, template: PodTemplate, volumes: VolumeNeed) -> FeasibleNodes:
+        """The feasible nodes of pods of this template whose volumes need that."""
         key = template.tolerations, template.node_selector, template.node_affinity, volumes
-        ground = self._known.get(key)
-        if ground is None:
-            ground = self._known[key] = self._find(template, volumes)
-        return ground
+        feasible = self._known.get(key)
+        if feasible is None:
+            feasible = self._known[key] = self._find(template, volumes)
+        return feasible
 
     def forget_full(self) -> None:
         """Room was given back: what was full may not be any more."""
-        for ground in self._known.values():
-            ground.full.clear()
+        for feasible in self._known.values():
+            feasible.full.clear()
 
-    def tolerated(self, template: PodTemplate) -> list[str | Tier]:
+    def tolerated(self, template: PodTemplate) -> list[str | NodeRank]:
         """By node class: why its taints or its cordon refuse the pod, or how good it is."""
         known = self._verdicts.get(template.tolerations)
         if known is None:
-            known = self._verdicts[template.tolerations] = [Tier.GOOD] * len(self._table.classes)
+            known = self._verdicts[template.tolerations] = [NodeRank.GOOD] * len(self._table.classes)
             for classes in self._tainted.values():
                 node = self._table.nodes[self._table.classes[classes[0]][0]]
                 verdict = self._judge_taints(node, template.tolerations)
@@ -110,7 +110,7 @@ class Grounds:
     def _tolerates(self, tolerations: tuple[Toleration, ...], taint: Taint) -> bool:
         return any(tolerates(toleration, taint, compares=self._compares) for toleration in tolerations)
 
-    def _judge_taints(self, node: NodeRecord, tolerations: tuple[Toleration, ...]) -> str | Tier:
+    def _judge_taints(self, node: NodeRecord, tolerations: tuple[Toleration, ...]) -> str | NodeRank:
         if node.unschedulable and not self._tolerates(tolerations, _UNSCHEDULABLE):
             return reasons.UNSCHEDULABLE
         untolerated = self._untolerated(node, tolerations)
@@ -118,13 +118,13 @@ class Grounds:
             return reasons.untolerated(untolerated, self._version)
         evicting = no_execute(node.taints)
         if evicting and decide(evicting, tolerations, compares=self._compares).action is not Action.NEVER:
-            return Tier.EVICTS
+            return NodeRank.EVICTS
         avoided = [taint for taint in node.taints if not self._tolerates(tolerations, taint)]
-        return Tier.AVOIDED if avoided else Tier.GOOD
+        return NodeRank.AVOIDED if avoided else NodeRank.GOOD
 
-    def _find(self, template: PodTemplate, volumes: VolumeNeed) -> Ground:
+    def _find(self, template: PodTemplate, volumes: VolumeNeed) -> FeasibleNodes:
         table = self._table
-        ground = Ground(([], [], []), Counter(), [])
+        feasible = FeasibleNodes(([], [], []), Counter(), [])
         meant = self._meant(template)
         tied = self._tied(volumes)
         named = meant if _names_nodes(template.node_affinity) else None
@@ -132,17 +132,17 @@ class Grounds:
             members: Sequence[int] = table.classes[which]
             if named is not None:
                 looked_at = [n for n in named if table.class_of[n] == which]
-                ground.refused[reasons.ABSENT] += len(members) - len(looked_at)
+                feasible.refused[reasons.ABSENT] += len(members) - len(looked_at)
                 members = looked_at
             if isinstance(verdict, str):
-                ground.refused[verdict] += len(members)
+                feasible.refused[verdict] += len(members)
                 continue
             early = self._early(template, members, which, meant)
-            ground.refused[reasons.NODE_AFFINITY] += len(members) - len(early)
+            feasible.refused[reasons.NODE_AFFINITY] += len(members) - len(early)
             if early:
-                ground.early.append(early)
-                ground.tiers[verdict].extend(self._usable(early, which, volumes, tied))
-        return ground
+                feasible.early.append(early)
+                feasible.tiers[verdict].extend(self._usable(early, which, volumes, tied))
+        return feasible
 
     def _early(
         self, template: PodTemplate, members: Sequence[int], which: int, meant: set[int] | None

@@ -9,16 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.model.state import (
-    Claim,
-    Inventory,
+    ClusterState,
     LabelTerm,
     NodeRecord,
     NodeTerm,
     Operator,
+    PersistentVolume,
+    PersistentVolumeClaim,
     PodTemplate,
     StorageClass,
     Subject,
-    Volume,
     any_matches,
 )
 from harness.semantics.scheduling import reasons
@@ -72,7 +72,7 @@ NO_VOLUMES = VolumeNeed()
 class Volumes:
     """Claims and volumes of a cluster, by name."""
 
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, inventory: ClusterState) -> None:
         """`inventory.missing` decides what is unknown."""
         self._claims = {(claim.namespace, claim.name): claim for claim in inventory.claims}
         self._volumes = {volume.name: volume for volume in inventory.volumes}
@@ -104,7 +104,7 @@ class Volumes:
     def _class(self, name: str | None) -> StorageClass | None:
         return self._default if name is None else self._classes.get(name)
 
-    def _of_claim(self, name: str, claim: Claim | None) -> VolumeNeed:
+    def _of_claim(self, name: str, claim: PersistentVolumeClaim | None) -> VolumeNeed:
         if claim is None:
             return VolumeNeed(blocked=f'persistentvolumeclaim "{name}" not found')
         if claim.lost:
@@ -121,7 +121,7 @@ class Volumes:
             return VolumeNeed(blocked="pod has unbound immediate PersistentVolumeClaims")
         return self._waiting(claim, storage)
 
-    def _of_volume(self, volume: Volume | None) -> VolumeNeed:
+    def _of_volume(self, volume: PersistentVolume | None) -> VolumeNeed:
         if volume is None:
             return VolumeNeed(lost=True)
         zones = tuple(
@@ -129,7 +129,7 @@ class Volumes:
         )
         return VolumeNeed(bound=(volume.affinity,) if volume.affinity is not None else (), zones=zones)
 
-    def _waiting(self, claim: Claim, storage: StorageClass) -> VolumeNeed:
+    def _waiting(self, claim: PersistentVolumeClaim, storage: StorageClass) -> VolumeNeed:
         """An unbound claim that waits for its pod: any free volume that matches, or a new one where the class makes
         them.
         """
@@ -144,7 +144,7 @@ class Volumes:
             terms += tuple(term for each in provisioned.waiting for term in each)
         return VolumeNeed(waiting=(terms,))
 
-    def _is_free(self, volume: Volume, claim: Claim, class_name: str) -> bool:
+    def _is_free(self, volume: PersistentVolume, claim: PersistentVolumeClaim, class_name: str) -> bool:
         return (
             volume.name not in self._taken
             and volume.claim in ("", f"{claim.namespace}/{claim.name}")
