@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from harness.model.state import ClusterState, NewPod, Phase, PodDisruptionBudget, PodRecord
+from harness.model.state import ClusterState, NewPod, Phase, Pod, PodDisruptionBudget
 from harness.semantics.scheduling import PlacementOutcome, Request, Scheduler, place_all
 
 _SHARE = re.compile(r"[0-9]{1,10}%?")
@@ -18,7 +18,7 @@ def applied(inventory: ClusterState, pods: Sequence[NewPod], *, compares: bool) 
     `Scheduler`.
     """
     engine = Scheduler(inventory, inventory.pods, compares=compares, coming=[pod.template for pod in pods])
-    records: list[PodRecord] = []
+    records: list[Pod] = []
     for pod in pods:
         if pod.everywhere:
             records += _everywhere(engine, inventory, pod)
@@ -35,7 +35,7 @@ def applied(inventory: ClusterState, pods: Sequence[NewPod], *, compares: bool) 
     return replace(inventory, pods=inventory.pods + tuple(records)), tuple(notes)
 
 
-def _everywhere(engine: Scheduler, inventory: ClusterState, pod: NewPod) -> list[PodRecord]:
+def _everywhere(engine: Scheduler, inventory: ClusterState, pod: NewPod) -> list[Pod]:
     """A DaemonSet's pods: on every node that its taints, selector and affinity allow and that has room."""
     feasible = engine.feasible(pod.template)
     need = engine.need(pod.template)
@@ -46,8 +46,8 @@ def _everywhere(engine: Scheduler, inventory: ClusterState, pod: NewPod) -> list
     return [_record(pod, f"{pod.name}-{name}", name) for name in names]
 
 
-def _record(pod: NewPod, name: str, node: str) -> PodRecord:
-    return PodRecord(
+def _record(pod: NewPod, name: str, node: str) -> Pod:
+    return Pod(
         name=name,
         uid="",
         node=node,

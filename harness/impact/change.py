@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harness.model.scenario import ConditionStatus, ConditionType
-from harness.model.state import NodeRecord
+from harness.model.state import Node
 from harness.model.taints import Effect, Taint, with_taints
 
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
@@ -79,7 +79,7 @@ class Change:
         return tuple(out)
 
 
-def nodes_after(nodes: Sequence[NodeRecord], change: Change) -> tuple[NodeRecord, ...]:
+def nodes_after(nodes: Sequence[Node], change: Change) -> tuple[Node, ...]:
     """The nodes as the scheduler finds them when the change has taken its effect."""
     targets, put_on = set(change.targets), change.put_on
     closed = change.cordon or change.drain

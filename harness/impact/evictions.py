@@ -19,9 +19,9 @@ from harness.model.scenario import (
     Write,
     traits_of,
 )
-from harness.model.state import ClusterState, NodeRecord, PodRecord
+from harness.model.state import ClusterState, Node, Pod
 from harness.model.taints import with_taints
-from harness.model.world import Node, Owner, Pod
+from harness.model.world import Owner, WorldNode, WorldPod
 from harness.semantics.eviction import predict
 from harness.semantics.eviction.settings import Settings
 from harness.semantics.eviction.throttle import REQUESTS_PER_DELETION
@@ -53,12 +53,12 @@ class PredictedEvictions:
     looked; infinity where nothing periodic is involved.
     """
 
-    pods: tuple[PodRecord, ...]
+    pods: tuple[Pod, ...]
     predictions: tuple[Prediction, ...]
     looked_s: float = math.inf
 
 
-def pods_on(inventory: ClusterState, targets: Iterable[str]) -> tuple[PodRecord, ...]:
+def pods_on(inventory: ClusterState, targets: Iterable[str]) -> tuple[Pod, ...]:
     """The pods bound to these nodes."""
     names = set(targets)
     return tuple(pod for pod in inventory.pods if pod.node in names)
@@ -70,7 +70,7 @@ def evictions_by(inventory: ClusterState, change: Change, settings: Settings) ->
     if change.drain and not (change.taints or change.lose or change.conditions):
         return PredictedEvictions(pods, _drained(pods, inventory))
     writes = tuple(_writes(inventory.nodes, change))
-    nodes: Sequence[NodeRecord] = [node for node in inventory.nodes if node.name in set(change.targets)]
+    nodes: Sequence[Node] = [node for node in inventory.nodes if node.name in set(change.targets)]
     until_s = math.inf
     if concerns_node_lifecycle(Scenario((), (), writes, 0.0)):
         nodes, until_s = _neighbours(inventory.nodes, change), _look_ahead(pods, change, settings)
@@ -87,7 +87,7 @@ def evictions_by(inventory: ClusterState, change: Change, settings: Settings) ->
     return PredictedEvictions(pods, predictions, until_s)
 
 
-def _writes(nodes: Sequence[NodeRecord], change: Change) -> Iterable[Write]:
+def _writes(nodes: Sequence[Node], change: Change) -> Iterable[Write]:
     by_name = {node.name: node for node in nodes}
     for name in change.targets:
         if change.taints:
@@ -98,7 +98,7 @@ def _writes(nodes: Sequence[NodeRecord], change: Change) -> Iterable[Write]:
             yield SetCondition(0.0, name, condition.type, condition.status)
 
 
-def _neighbours(nodes: Sequence[NodeRecord], change: Change) -> list[NodeRecord]:
+def _neighbours(nodes: Sequence[Node], change: Change) -> list[Node]:
     """The nodes that the node lifecycle controller weighs against the targets: those of the same zones, and one of
     another, which keeps it from thinking that everything is down.
     """
@@ -109,11 +109,11 @@ def _neighbours(nodes: Sequence[NodeRecord], change: Change) -> list[NodeRecord]
     return inside if other is None else [*inside, other]
 
 
-def _zone(node: NodeRecord) -> tuple[str, ...]:
+def _zone(node: Node) -> tuple[str, ...]:
     return tuple(node.labels.get(label, "") for label in _ZONE_LABELS)
 
 
-def _look_ahead(pods: Sequence[PodRecord], change: Change, settings: Settings) -> float:
+def _look_ahead(pods: Sequence[Pod], change: Change, settings: Settings) -> float:
     """Long enough for every node to be tainted in its turn and every usual toleration to run out."""
     finite = {t.seconds for template in {p.template for p in pods} for t in template.tolerations if t.seconds}
     tolerated_s = max((seconds for seconds in finite if seconds < _LONGEST_LOOK_S), default=0)
@@ -122,7 +122,7 @@ def _look_ahead(pods: Sequence[PodRecord], change: Change, settings: Settings) -
     return min(taints_s + tolerated_s + throttle_s + _SLACK_S, _LONGEST_LOOK_S)
 
 
-def scenario_pod(pod: PodRecord) -> ScenarioPod:
+def scenario_pod(pod: Pod) -> ScenarioPod:
     """`pod` as the predictor wants it."""
     template = pod.template
     traits = traits_of(
@@ -134,11 +134,11 @@ def scenario_pod(pod: PodRecord) -> ScenarioPod:
     return ScenarioPod(pod.key, pod.node, template.tolerations, float(template.grace_s), traits, pod.uid)
 
 
-def world_pod(pod: PodRecord) -> Pod:
+def world_pod(pod: Pod) -> WorldPod:
     """`pod` as experiments want it."""
     template = pod.template
     owner = template.owner
-    return Pod(
+    return WorldPod(
         namespace=template.namespace,
         name=pod.name,
         uid=pod.uid,
@@ -154,9 +154,9 @@ def world_pod(pod: PodRecord) -> Pod:
     )
 
 
-def world_node(node: NodeRecord) -> Node:
+def world_node(node: Node) -> WorldNode:
     """`node` as experiments want it."""
-    return Node(
+    return WorldNode(
         name=node.name,
         uid=node.uid,
         labels=node.labels,
@@ -170,7 +170,7 @@ def world_node(node: NodeRecord) -> Node:
 # --- drains ---
 
 
-def _drained(pods: Sequence[PodRecord], inventory: ClusterState) -> tuple[Prediction, ...]:
+def _drained(pods: Sequence[Pod], inventory: ClusterState) -> tuple[Prediction, ...]:
     """kubectl drain with --ignore-daemonsets, --delete-emptydir-data and --force: each pod is asked to leave at once,
     by the Eviction API; where a budget is used up it is asked again every 5 s.
     """
@@ -204,7 +204,7 @@ def _drained(pods: Sequence[PodRecord], inventory: ClusterState) -> tuple[Predic
     return tuple(out)
 
 
-def _skipped(pod: PodRecord) -> DrainRule | None:
+def _skipped(pod: Pod) -> DrainRule | None:
     owner = pod.template.owner
     if pod.template.is_mirror:
         return DrainRule.SKIPS_MIRROR
@@ -214,6 +214,6 @@ def _skipped(pod: PodRecord) -> DrainRule | None:
 
 
 def _prediction(
-    pod: PodRecord, outcome: str, rule: DrainRule, because: str, earliest_s: float | None, latest_s: float | None
+    pod: Pod, outcome: str, rule: DrainRule, because: str, earliest_s: float | None, latest_s: float | None
 ) -> Prediction:
     return Prediction(pod.key, pod.uid, pod.node, outcome, earliest_s, latest_s, rule.value, because)

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from harness.impact.change import Change
 from harness.model.plan import Prediction
-from harness.model.state import ClusterState, PodRecord, PodTemplate
+from harness.model.state import ClusterState, Pod, PodTemplate
 from harness.semantics.scheduling import Placement
 
 
@@ -36,7 +36,7 @@ class Replacement(StrEnum):
 class Leaving:
     """A pod that leaves. `placement` None: no replacement looks for a node."""
 
-    pod: PodRecord
+    pod: Pod
     prediction: Prediction
     comes_back: Replacement
     placement: Placement | None = None
@@ -46,7 +46,7 @@ class Leaving:
 class Staying:
     """A pod on a target that stays. `blanket`: the toleration at work tolerates every key."""
 
-    pod: PodRecord
+    pod: Pod
     prediction: Prediction
     blanket: bool = False
 
@@ -55,7 +55,7 @@ class Staying:
 class Displaced:
     """A pod elsewhere that is thrown out for a replacement. `placement` None: nothing brings it back."""
 
-    pod: PodRecord
+    pod: Pod
     by: str
     placement: Placement | None
 

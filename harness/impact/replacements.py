@@ -8,7 +8,7 @@ from dataclasses import replace
 from harness.impact.change import Change, nodes_after
 from harness.impact.evictions import DELETED, EVICTED, UNSURE, PredictedEvictions
 from harness.impact.impact import Displaced, Impact, Leaving, Replacement, Staying
-from harness.model.state import ClusterState, NodeRecord, PodRecord, PodTemplate
+from harness.model.state import ClusterState, Node, Pod, PodTemplate
 from harness.model.taints import Taint
 from harness.semantics.eviction.decision import Action, decide, first_match, no_execute
 from harness.semantics.eviction.settings import Settings
@@ -32,7 +32,7 @@ def assess(
     after = nodes_after(inventory.nodes, change)
     by_name = {node.name: node for node in after}
     evicting: dict[PodTemplate, dict[tuple[Taint, ...], bool]] = {}
-    leaving: list[tuple[PodRecord, int, Replacement]] = []
+    leaving: list[tuple[Pod, int, Replacement]] = []
     staying: list[Staying] = []
     unsure: list[Staying] = []
     blanket = _Blankets(settings)
@@ -61,8 +61,8 @@ def assess(
 
 
 def _comes_back(
-    pod: PodRecord,
-    node: NodeRecord,
+    pod: Pod,
+    node: Node,
     change: Change,
     settings: Settings,
     evicting: dict[PodTemplate, dict[tuple[Taint, ...], bool]],
@@ -85,7 +85,7 @@ def _comes_back(
     return Replacement.SAME_NAME if owner.kind == "StatefulSet" else Replacement.NEW
 
 
-def _returns_to(template: PodTemplate, node: NodeRecord, settings: Settings) -> bool:
+def _returns_to(template: PodTemplate, node: Node, settings: Settings) -> bool:
     """Whether its DaemonSet would put it back: it does where every NoExecute taint is tolerated, however shortly."""
     taints = no_execute(node.taints)
     return bool(taints) and decide(taints, template.tolerations, compares=settings.compares).action is not Action.NOW
@@ -98,7 +98,7 @@ class _Blankets:
         self._compares = settings.compares
         self._known: dict[tuple[int, int], bool] = {}
 
-    def keeps(self, pod: PodRecord, node: NodeRecord) -> bool:
+    def keeps(self, pod: Pod, node: Node) -> bool:
         """Whether a blanket toleration is the one taken for a NoExecute taint of the node."""
         tolerations = pod.template.tolerations
         key = id(node.taints), id(tolerations)
@@ -111,8 +111,8 @@ class _Blankets:
 
 def _placed(
     inventory: ClusterState,
-    after: tuple[NodeRecord, ...],
-    leaving: Sequence[tuple[PodRecord, int, Replacement]],
+    after: tuple[Node, ...],
+    leaving: Sequence[tuple[Pod, int, Replacement]],
     departures: PredictedEvictions,
     settings: Settings,
 ) -> tuple[Placements, list[str]]:

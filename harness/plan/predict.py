@@ -30,7 +30,7 @@ from harness.model.scenario import (
     traits_of,
 )
 from harness.model.taints import Taint, Toleration, taints_from_api, tolerations_from_api, with_taints
-from harness.model.world import Node, Pod, World
+from harness.model.world import World, WorldNode, WorldPod
 from harness.semantics.eviction import predict
 from harness.semantics.eviction.settings import Settings
 
@@ -75,14 +75,14 @@ def _planned_writes(steps: Sequence[Step], world: World, zero_s: float) -> Itera
                 pass  # a cordon evicts nobody; restarts of other components do not touch timers
 
 
-def _without(taints: tuple[Taint, ...], taint: Taint, original: Node) -> tuple[Taint, ...]:
+def _without(taints: tuple[Taint, ...], taint: Taint, original: WorldNode) -> tuple[Taint, ...]:
     before = next((there for there in original.taints if there.identity == taint.identity), None)
     if before is not None:
         return with_taints(taints, [before])
     return tuple(there for there in taints if there.identity != taint.identity)
 
 
-def _scenario_pod(pod: Pod) -> ScenarioPod:
+def _scenario_pod(pod: WorldPod) -> ScenarioPod:
     traits = traits_of(
         daemon_set=pod.owner is not None and pod.owner.kind == "DaemonSet",
         mirror=pod.is_mirror,

@@ -17,7 +17,7 @@ from harness.cluster.watch import Watcher
 from harness.errors import ClusterError
 from harness.history.record import Recorder
 from harness.model import events
-from harness.model.world import Node, Pod, World, node_from_api, pod_from_api
+from harness.model.world import World, WorldNode, WorldPod, node_from_api, pod_from_api
 from harness.run.closing import close_list
 
 POD_PATH = "/api/v1/pods"
@@ -215,8 +215,8 @@ class Observer:
 
     def world(self, *, kubernetes_version: str) -> World:
         """The picture as a frozen value."""
-        nodes: Iterable[Node] = sorted(map(node_from_api, self.nodes), key=lambda node: node.name)
-        pods: Iterable[Pod] = sorted(map(pod_from_api, self.pods), key=lambda pod: pod.key)
+        nodes: Iterable[WorldNode] = sorted(map(node_from_api, self.nodes), key=lambda node: node.name)
+        pods: Iterable[WorldPod] = sorted(map(pod_from_api, self.pods), key=lambda pod: pod.key)
         return World(tuple(nodes), tuple(pods), kubernetes_version)
 
     async def until(self, condition: Callable[[], bool], *, timeout_s: float) -> bool:

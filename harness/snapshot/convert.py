@@ -55,8 +55,8 @@ class Builder:
         """Empty."""
         self._templates = Templates()
         self._taints: Callable[[bytes], tuple[Taint, ...]] = parse.once(parse.taints, list[shapes.Taint] | None)
-        self._pods: list[model.PodRecord] = []
-        self._nodes: list[model.NodeRecord] = []
+        self._pods: list[model.Pod] = []
+        self._nodes: list[model.Node] = []
         self._rest: dict[type[Any], list[Any]] = {}
 
     def add(self, items: Iterable[wire.Item]) -> None:
@@ -117,12 +117,12 @@ class Builder:
         found = {SUBJECTS[kind] for kind in self._rest}
         return found | ({Subject.PODS} if self._pods else set()) | ({Subject.NODES} if self._nodes else set())
 
-    def _node(self, node: wire.Node) -> model.NodeRecord:
+    def _node(self, node: wire.Node) -> model.Node:
         meta, spec, status = node.metadata, node.spec, node.status
         allocatable = status.allocatable if status.allocatable is not None else status.capacity
         ready = any(c.type == "Ready" and c.status == "True" for c in status.conditions or ())
         annotations = {k: v for k, v in (meta.annotations or {}).items() if len(v) <= _ANNOTATION_BYTES}
-        return model.NodeRecord(
+        return model.Node(
             name=meta.name,
             labels=meta.labels or {},
             annotations=annotations,

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import UNSET, Raw, UnsetType
 
-from harness.model.state import Phase, PodRecord, PodTemplate
+from harness.model.state import Phase, Pod, PodTemplate
 from harness.snapshot import parse, wire
 from harness.snapshot.wire import shapes
 
@@ -113,10 +113,10 @@ class Templates:
         self._spreads = parse.once(_as_it_is, list[shapes.Spread] | None)
         self._ephemeral = parse.once(_ephemeral_class, shapes.Ephemeral | None)
 
-    def record(self, pod: wire.Pod) -> PodRecord:
+    def record(self, pod: wire.Pod) -> Pod:
         """The record of one pod. ValueError for an operator, effect or quantity that Kubernetes does not know."""
         meta, status, node = pod.metadata, pod.status, pod.spec.node_name
-        return PodRecord(
+        return Pod(
             meta.name,
             meta.uid,
             self._names.setdefault(node, node),
@@ -127,11 +127,11 @@ class Templates:
             status.start_time,
         )
 
-    def records(self, group: wire.PodGroup) -> list[PodRecord]:
+    def records(self, group: wire.PodGroup) -> list[Pod]:
         """The records of a group."""
         template, names = self._of(group.template), self._names
         return [
-            PodRecord(
+            Pod(
                 own.name,
                 own.uid,
                 names.setdefault(own.node, own.node),

@@ -20,7 +20,7 @@ from harness.impact import Change, Expectation, PolicyPlan, assess, evictions_by
 from harness.impact.diff import PlanDiff, check_plan, compare
 from harness.impact.evictions import world_node
 from harness.model.experiment import Target
-from harness.model.state import ClusterState, NodeRecord
+from harness.model.state import ClusterState, Node
 from harness.plan.targets import choose_targets
 from harness.semantics.eviction.settings import Settings
 from harness.snapshot import Builder, Header, Reading, WorldWriter, pages, read_world
@@ -119,7 +119,7 @@ def plan_policy(seen: PlanInput, asked: PlanRequest, expectations: Sequence[Expe
     return judge(replace(impact, notes=seen.notes), expectations, source=seen.source, title=title)
 
 
-def _targets(text: str, nodes: Sequence[NodeRecord]) -> tuple[str, ...]:
+def _targets(text: str, nodes: Sequence[Node]) -> tuple[str, ...]:
     """Node names, or a selector; a cluster of one node needs neither."""
     names = {node.name for node in nodes}
     if not text and len(nodes) == 1:

@@ -26,7 +26,7 @@ from harness.model.experiment import (
     TaintFault,
     TolerationsFault,
 )
-from harness.model.state import HOSTNAME_LABEL, ClusterState, NodeRecord, amount
+from harness.model.state import HOSTNAME_LABEL, ClusterState, Node, amount
 from harness.model.world import World
 from harness.plan.predict import forecast_planned
 from harness.plan.schedule import describe, make_steps
@@ -123,9 +123,9 @@ def world_of_lab(experiment: Experiment) -> PlanInput:
     return PlanInput(inventory, settings, "the lab that a run would start", notes)
 
 
-def _nodes_of(topology: Topology) -> tuple[NodeRecord, ...]:
+def _nodes_of(topology: Topology) -> tuple[Node, ...]:
     return tuple(
-        NodeRecord(
+        Node(
             name=node.name,
             labels={HOSTNAME_LABEL: node.name, "kubernetes.io/os": "linux", **node.labels},
             taints=node.taints,

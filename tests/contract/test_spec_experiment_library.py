@@ -10,7 +10,7 @@ from harness.formats.experiment import experiment_files, read_experiment
 from harness.formats.experiment.manifests import pod_template
 from harness.model.experiment import Experiment
 from harness.model.taints import tolerations_from_api
-from harness.model.world import Node, Pod, World
+from harness.model.world import World, WorldNode, WorldPod
 from harness.plan.predict import forecast_planned
 from harness.plan.schedule import make_steps
 from harness.plan.targets import choose_targets
@@ -23,8 +23,8 @@ STAYS = None
 
 def world_of(experiment: Experiment) -> World:
     """Four nodes, as many as the default lab has; of each object, the pods it makes, on its nodes in turn."""
-    nodes = tuple(Node(name, f"uid-{name}", labels={"pool": pool}) for name, pool in NODES)
-    pods: list[Pod] = []
+    nodes = tuple(WorldNode(name, f"uid-{name}", labels={"pool": pool}) for name, pool in NODES)
+    pods: list[WorldPod] = []
     for manifest in experiment.workload:
         template = pod_template(manifest)
         if template is None:
@@ -33,7 +33,7 @@ def world_of(experiment: Experiment) -> World:
         homes = [node.name for node in nodes if all(node.labels.get(key) == value for key, value in wanted)]
         replicas = manifest.body["spec"].get("replicas", 1) if manifest.kind != "Pod" else 1
         pods += [
-            Pod(
+            WorldPod(
                 namespace="default",
                 name=manifest.name if manifest.kind == "Pod" else f"{manifest.name}-{number}",
                 uid=f"uid-{manifest.name}-{number}",

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from harness.model.state import ClusterState, PodRecord, PodTemplate, Subject
+from harness.model.state import ClusterState, Pod, PodTemplate, Subject
 from harness.snapshot import Builder
 from harness.snapshot.convert import SUBJECTS
 
@@ -169,7 +169,7 @@ def template_of(obj: Json) -> PodTemplate:
     return record_of(obj).template
 
 
-def record_of(obj: Json) -> PodRecord:
+def record_of(obj: Json) -> Pod:
     """The record of one pod."""
     [found] = inventory(obj).pods
     return found

@@ -14,7 +14,7 @@ from harness.model.state.index import TemplateIndex
 from harness.model.state.objects import (
     Job,
     LimitRange,
-    NodeRecord,
+    Node,
     PersistentVolume,
     PersistentVolumeClaim,
     PodDisruptionBudget,
@@ -30,7 +30,7 @@ from harness.model.state.pods import (
     Inclusion,
     NewPod,
     Phase,
-    PodRecord,
+    Pod,
     PodTemplate,
     PodTerm,
     TopologySpreadConstraint,
@@ -57,14 +57,14 @@ __all__ = [
     "LabelTerm",
     "LimitRange",
     "NewPod",
-    "NodeRecord",
+    "Node",
     "NodeTerm",
     "Operator",
     "PersistentVolume",
     "PersistentVolumeClaim",
     "Phase",
+    "Pod",
     "PodDisruptionBudget",
-    "PodRecord",
     "PodTemplate",
     "PodTerm",
     "PriorityClass",
@@ -113,8 +113,8 @@ class ClusterState:
     `taken`: RFC 3339, None when unknown. `missing`: what could not be read, and why.
     """
 
-    nodes: tuple[NodeRecord, ...]
-    pods: tuple[PodRecord, ...]
+    nodes: tuple[Node, ...]
+    pods: tuple[Pod, ...]
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     services: tuple[Service, ...] = ()
     budgets: tuple[PodDisruptionBudget, ...] = ()

@@ -10,7 +10,7 @@ from harness.model.taints import Taint
 
 
 @dataclass(frozen=True, slots=True)
-class NodeRecord:
+class Node:
     """One node. `allocatable`: thousandths of a core for cpu, whole units otherwise, pods included."""
 
     name: str

@@ -115,7 +115,7 @@ class PodTemplate:
 
 
 @dataclass(frozen=True, slots=True)
-class PodRecord:
+class Pod:
     """One pod. `node` is "" while unbound; `started` is RFC 3339 or None."""
 
     name: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from harness.model.state import NodeRecord
+from harness.model.state import Node
 from harness.semantics.scheduling.reasons import TOO_MANY_PODS, insufficient
 
 PODS, CPU, MEMORY = "pods", "cpu", "memory"
@@ -18,7 +18,7 @@ Need = tuple[tuple[list[int], int], ...]
 class FreeResources:
     """Free amounts by resource and node, changed as pods come and go. `order`: scores to answer with instead."""
 
-    def __init__(self, nodes: Sequence[NodeRecord]) -> None:
+    def __init__(self, nodes: Sequence[Node]) -> None:
         """All nodes empty."""
         self.order: Sequence[float] | None = None
         self._nodes = nodes

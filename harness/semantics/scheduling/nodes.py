@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from harness.model.state import HOSTNAME_LABEL, NodeRecord, NodeTerm, PodTemplate
+from harness.model.state import HOSTNAME_LABEL, Node, NodeTerm, PodTemplate
 
 _MANY_VALUES = 64
 _SHARE = 20
@@ -18,7 +18,7 @@ class NodeTable:
     wide label is looked up by value.
     """
 
-    def __init__(self, nodes: Sequence[NodeRecord], templates: Iterable[PodTemplate], volume_keys: set[str]) -> None:
+    def __init__(self, nodes: Sequence[Node], templates: Iterable[PodTemplate], volume_keys: set[str]) -> None:
         """`templates`: all that may be asked about; `volume_keys`: the labels that volumes are tied to."""
         self.nodes = nodes
         self.index = {node.name: number for number, node in enumerate(nodes)}

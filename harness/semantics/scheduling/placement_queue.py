@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from harness.model.state import PodDisruptionBudget, PodRecord, PodTemplate
+from harness.model.state import Pod, PodDisruptionBudget, PodTemplate
 from harness.semantics.scheduling.candidates import Placed
 from harness.semantics.scheduling.preemption import DefaultPreemption, Occupant
 from harness.semantics.scheduling.scheduler import Scheduler
@@ -80,7 +80,7 @@ def place_all(
     engine: Scheduler,
     requests: Sequence[Request],
     *,
-    staying: Iterable[PodRecord] = (),
+    staying: Iterable[Pod] = (),
     budgets: Iterable[PodDisruptionBudget] = (),
     replaced: Callable[[PodTemplate], bool] = lambda template: template.owner is not None,
 ) -> Placements:
@@ -94,7 +94,7 @@ class _Queue:
     def __init__(
         self,
         engine: Scheduler,
-        staying: Iterable[PodRecord],
+        staying: Iterable[Pod],
         budgets: Iterable[PodDisruptionBudget],
         replaced: Callable[[PodTemplate], bool],
     ) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from harness.model.state import ClusterState, PodRecord, PodTemplate, Subject
+from harness.model.state import ClusterState, Pod, PodTemplate, Subject
 from harness.semantics.scheduling import reasons
 from harness.semantics.scheduling.candidates import Candidates, Placed
 from harness.semantics.scheduling.existing_pods import ExistingPods
@@ -28,7 +28,7 @@ class Scheduler:
     def __init__(
         self,
         inventory: ClusterState,
-        staying: Iterable[PodRecord],
+        staying: Iterable[Pod],
         *,
         compares: bool,
         coming: Iterable[PodTemplate] = (),

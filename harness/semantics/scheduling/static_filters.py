@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from harness.model.state import NodeRecord, NodeTerm, Operator, PodTemplate, any_matches
+from harness.model.state import Node, NodeTerm, Operator, PodTemplate, any_matches
 from harness.model.taints import Effect, Taint, Toleration
 from harness.semantics.eviction.decision import Action, decide, no_execute
 from harness.semantics.eviction.matching import tolerates
@@ -100,7 +100,7 @@ class StaticFilters:
         nodes = (self._table.nodes[members[0]] for members in self._table.classes)
         return [self._untolerated(node, template.tolerations) is None for node in nodes]
 
-    def _untolerated(self, node: NodeRecord, tolerations: tuple[Toleration, ...]) -> Taint | None:
+    def _untolerated(self, node: Node, tolerations: tuple[Toleration, ...]) -> Taint | None:
         """The first taint that keeps such pods away."""
         for taint in node.taints:
             if taint.effect is not Effect.PREFER_NO_SCHEDULE and not self._tolerates(tolerations, taint):
@@ -110,7 +110,7 @@ class StaticFilters:
     def _tolerates(self, tolerations: tuple[Toleration, ...], taint: Taint) -> bool:
         return any(tolerates(toleration, taint, compares=self._compares) for toleration in tolerations)
 
-    def _judge_taints(self, node: NodeRecord, tolerations: tuple[Toleration, ...]) -> str | NodeRank:
+    def _judge_taints(self, node: Node, tolerations: tuple[Toleration, ...]) -> str | NodeRank:
         if node.unschedulable and not self._tolerates(tolerations, _UNSCHEDULABLE):
             return reasons.UNSCHEDULABLE
         untolerated = self._untolerated(node, tolerations)
@@ -209,7 +209,7 @@ class StaticFilters:
         return None
 
 
-def matches_node(template: PodTemplate, node: NodeRecord) -> bool:
+def matches_node(template: PodTemplate, node: Node) -> bool:
     """nodeSelector and required node affinity (GetRequiredNodeAffinity.Match)."""
     for key, value in template.node_selector:
         if node.labels.get(key) != value:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from harness.model.state import (
     ClusterState,
     LabelTerm,
-    NodeRecord,
+    Node,
     NodeTerm,
     Operator,
     PersistentVolume,
@@ -52,7 +52,7 @@ class VolumeNeed:
         """The node labels it looks at."""
         return {key for key, _ in self.zones}.union(*(term_keys(terms) for terms in self.bound + self.waiting))
 
-    def refuses(self, node: NodeRecord) -> str | None:
+    def refuses(self, node: Node) -> str | None:
         """Why this node will not do, in the scheduler's words; None when it will."""
         if any(not any_matches(terms, node.name, node.labels) for terms in self.bound):
             return reasons.VOLUME_AFFINITY
@@ -162,7 +162,7 @@ class Volumes:
             return NO_VOLUMES
         return VolumeNeed(waiting=(storage.topologies,))
 
-    def bind(self, template: PodTemplate, node: NodeRecord) -> None:
+    def bind(self, template: PodTemplate, node: Node) -> None:
         """A pod of this template was placed: waiting claims take the smallest free volume that the node can use."""
         if not template.claims or not self._readable:
             return
