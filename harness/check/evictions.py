@@ -14,7 +14,7 @@ from harness.model.experiment import TaintFault
 from harness.model.plan import Action, Prediction
 from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import CheckResult, EvictionRow, PodVerdict, Verdict
-from harness.plan.predict import TAINT_MANAGER, forecast_after
+from harness.plan.predict_observed import TAINT_MANAGER, predict_observed
 from harness.semantics.eviction.pod_outcome import spelled
 from harness.semantics.eviction.settings import Latency
 
@@ -59,7 +59,7 @@ def eviction_rows(record: RunRecord) -> list[EvictionRow]:
 
 def _forecast(record: RunRecord, history: History, latency: Latency) -> tuple[Prediction, ...]:
     settings = replace(record.settings, latency=latency)
-    return forecast_after(record.experiment, record.plan, history, settings, horizon_ns=record.horizon_ns)
+    return predict_observed(record.experiment, record.plan, history, settings, horizon_ns=record.horizon_ns)
 
 
 def _missing(record: RunRecord, judged: set[str], stories: dict[str, PodStory], zero_ns: int) -> list[EvictionRow]:

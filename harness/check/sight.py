@@ -27,7 +27,7 @@ from harness.history.read import History
 from harness.model import events
 from harness.model.experiment import TaintFault
 from harness.model.taints import Effect, Taint, taints_from_api
-from harness.plan.predict import TAINT_MANAGER
+from harness.plan.predict_observed import TAINT_MANAGER
 
 _DELIVERY_S = 1.5
 """An arrival this much later than the object's own stamps allow was delivered late, whatever the watch looked like."""

@@ -28,7 +28,7 @@ from harness.model.experiment import (
 )
 from harness.model.state import HOSTNAME_LABEL, ClusterState, Node, amount
 from harness.model.world import World
-from harness.plan.predict import forecast_planned
+from harness.plan.predict import predict_planned
 from harness.plan.schedule import describe, make_steps
 from harness.plan.targets import choose_targets
 from harness.semantics.eviction.settings import Settings
@@ -56,7 +56,7 @@ def plan_experiment(experiment: Experiment, seen: PlanInput, expectations: Seque
     pods = pods_on(inventory, targets)
     world = World(tuple(nodes), tuple(map(world_pod, pods)), inventory.kubernetes_version)
     steps = make_steps(experiment, targets)
-    predictions = {p.pod: p for p in forecast_planned(experiment, steps, targets, world, seen.settings)}
+    predictions = {p.pod: p for p in predict_planned(experiment, steps, targets, world, seen.settings)}
     change = Change(
         targets=targets,
         taints=tuple(fault.taint for fault in experiment.faults if isinstance(fault, TaintFault)),

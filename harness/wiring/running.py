@@ -34,7 +34,7 @@ from harness.model import events
 from harness.model.experiment import Experiment
 from harness.model.plan import Plan
 from harness.model.world import World, node_from_api
-from harness.plan.predict import forecast_planned
+from harness.plan.predict import predict_planned
 from harness.plan.schedule import describe, make_steps
 from harness.plan.targets import choose_targets
 from harness.run.conduct import READY_TIMEOUT_S, Conductor
@@ -211,7 +211,7 @@ async def _conduct(
 
         def before_fault(now: World) -> None:
             """The pods are there now: predict, and keep world and plan as they are before anything is touched."""
-            predictions = forecast_planned(experiment, steps, targets, now, place.settings)
+            predictions = predict_planned(experiment, steps, targets, now, place.settings)
             write_json(folder.world, now)
             write_json(folder.plan, Plan(identity.run, experiment.name, targets, steps, predictions))
 

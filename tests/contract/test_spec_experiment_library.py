@@ -11,7 +11,7 @@ from harness.formats.experiment.manifests import pod_template
 from harness.model.experiment import Experiment
 from harness.model.taints import tolerations_from_api
 from harness.model.world import World, WorldNode, WorldPod
-from harness.plan.predict import forecast_planned
+from harness.plan.predict import predict_planned
 from harness.plan.schedule import make_steps
 from harness.plan.targets import choose_targets
 from harness.semantics.eviction.settings import Settings
@@ -68,7 +68,7 @@ def test_header_says_what_is_predicted(number: str, left_after_s: dict[str, tupl
     world = world_of(experiment)
     assert experiment.target is not None
     targets = choose_targets(experiment.target, world.nodes)
-    predictions = forecast_planned(experiment, make_steps(experiment, targets), targets, world, Settings())
+    predictions = predict_planned(experiment, make_steps(experiment, targets), targets, world, Settings())
     assert predictions, "no pod on the targets"
     seen = set()
     for prediction in predictions:
