@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from harness.check.latency import latency_of_run
 from harness.check.record import RunRecord, inconclusive
 from harness.check.sight import Departure, Sight
-from harness.history.query import PodStory, deeds
+from harness.history.query import PodStory, step_records
 from harness.history.read import History
 from harness.model.experiment import TaintFault
 from harness.model.plan import Action, Prediction
@@ -212,7 +212,7 @@ def _early_allowance_s(record: RunRecord) -> float:
     taints = {step.id for step in record.plan.steps if isinstance(step.fault, TaintFault)}
     trips_s = (
         (deed.ended_ns - deed.invoked_ns) / 1e9
-        for deed in deeds(record.history)
+        for deed in step_records(record.history)
         if deed.action == Action.INJECT and deed.step in taints and deed.ended_ns is not None
     )
     return max((EARLY_ALLOWANCE_S, *trips_s))

@@ -16,11 +16,11 @@ from harness.history.query import (
     Window,
     closing_list,
     covering,
-    deeds,
     facts,
     gaps,
     merged,
     open_losses,
+    step_records,
     unseen,
 )
 from harness.history.read import History
@@ -196,7 +196,7 @@ def _regained(history: History, gap: Window) -> bool:
 
 def _sent(history: History) -> dict[str, int]:
     """When each acknowledged change of a node was begun, by the resource version that it brought."""
-    begun = {deed.step: deed.invoked_ns for deed in deeds(history) if deed.outcome == "done"}
+    begun = {deed.step: deed.invoked_ns for deed in step_records(history) if deed.outcome == "done"}
     return {
         str(done.detail["resourceVersion"]): begun[done.step]
         for _, done in facts(history, events.StepDone)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harness.history.query import deeds, facts, first_injection
+from harness.history.query import facts, first_injection, step_records
 from harness.history.read import History
 from harness.model import events
 from harness.model.experiment import Experiment, RestartFault
@@ -97,7 +97,7 @@ class _Replay:
     def restarts(self, history: History, experiment: Experiment) -> None:
         """Restarts of components that matter, at the instant they were asked for."""
         components = {f.component for f in experiment.faults if isinstance(f, RestartFault)}
-        for deed in deeds(history):
+        for deed in step_records(history):
             known = deed.subject in components and deed.subject in set(Component)
             if deed.action == Action.INJECT and known and deed.outcome == "done":
                 self._writes.append(Restart(self._at(deed.invoked_ns), Component(deed.subject)))

@@ -112,7 +112,7 @@ class Conductor:
             if stage.recorder.now_ns() - renewed_ns >= HEARTBEAT_S * 1e9:
                 renewed_ns = stage.recorder.now_ns()
                 try:
-                    await stage.deeds.renew_claims(stage.clock.now().wall)
+                    await stage.drivers.renew(stage.clock.now().wall)
                 except Exception as error:  # another beat follows; a claim that is gone is a fact of its own
                     stage.progress.say(f"the claims could not be renewed: {error}")
 
@@ -181,10 +181,10 @@ class Conductor:
         stage, fault = self._stage, step.fault
         await self._until(self._fault_start_ns + int(step.at_s * 1e9))
         if step.action is Action.HEAL:
-            await self._deed(step, lambda: stage.deeds.heal(fault, step.subject))
+            await self._deed(step, lambda: stage.drivers.heal(fault, step.subject))
             stage.progress.say(f"healed {step.subject}")
         else:
-            await self._deed(step, lambda: stage.deeds.inject(fault, step.subject))
+            await self._deed(step, lambda: stage.drivers.inject(fault, step.subject))
             if self._injected_ns is None:
                 self._injected_ns = stage.recorder.now_ns()
             stage.progress.say(f"injected {step.id.split(':', 1)[1]}")
@@ -265,7 +265,7 @@ class Conductor:
         remains on the cluster or is not known, one line each.
         """
         stage = self._stage
-        left = await self._each("heal", lambda: stage.deeds.heal_all(self._heal_deadline_ns(), self._give_up))
+        left = await self._each("heal", lambda: stage.drivers.heal_all(self._heal_deadline_ns(), self._give_up))
         if state is RunState.ABORTED:
             await self._each("recovery phase", self._recover_after_abort)
         steps = {step.action: step for step in stage.steps}

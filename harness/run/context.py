@@ -12,7 +12,7 @@ from harness.history.record import Recorder
 from harness.model.experiment import Experiment
 from harness.model.plan import Step
 from harness.model.world import World
-from harness.run.deeds import Deeds
+from harness.run.drivers import Drivers
 from harness.run.observe import Observer
 from harness.run.workload import Workload
 
@@ -49,7 +49,7 @@ class RunContext:
     targets: tuple[str, ...]
     recorder: Recorder
     observer: Observer
-    deeds: Deeds
+    drivers: Drivers
     workload: Workload
     load: LoadDriver | None
     metrics: Metrics | None

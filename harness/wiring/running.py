@@ -39,7 +39,7 @@ from harness.plan.schedule import describe, make_steps
 from harness.plan.targets import choose_targets
 from harness.run.conduct import READY_TIMEOUT_S, Conductor
 from harness.run.context import RunContext, RunOutcome
-from harness.run.deeds import Deeds
+from harness.run.drivers import Drivers
 from harness.run.observe import NODE_PATH, Observer
 from harness.run.progress import SafeProgress
 from harness.run.workload import Workload
@@ -224,7 +224,7 @@ async def _conduct(
             targets=targets,
             recorder=recorder,
             observer=observer,
-            deeds=Deeds(
+            drivers=Drivers(
                 cluster=place.cluster,
                 components=place.components,
                 observer=observer,

@@ -33,7 +33,7 @@ AT_ONCE = 20
 _RENEW_TRIES = 5
 
 
-class Deeds:
+class Drivers:
     """Does and undoes faults. Every node changed is in the ledger before, and claimed on the node in the same write."""
 
     def __init__(
@@ -124,7 +124,7 @@ class Deeds:
         except (Exception, asyncio.CancelledError) as error:  # every node has its own line; this is for the rest
             return [f"node {name}: not known whether it is healed: {error!r}" for name in self._held]
 
-    async def renew_claims(self, heartbeat: str) -> None:
+    async def renew(self, heartbeat: str) -> None:
         """Write `heartbeat` (RFC 3339) into every claim that this run holds; for a task that repeats it.
 
         A claim that is gone is recorded (`events.ClaimLost`), once for each node. What cannot be written now is left to
