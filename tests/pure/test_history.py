@@ -206,8 +206,6 @@ def test_deeds_are_paired_by_step_and_keep_their_three_outcomes(writer: Writer) 
     writer.at(3, events.StepDone("a"), events.StepIndeterminate("c", "no answer"), events.StepInvoked("d", "heal"))
     steps = step_records(writer.read())
     found = {d.step: (d.invoked_ns // S, d.ended_ns and d.ended_ns // S, d.outcome) for d in steps}
-        d.step: (d.invoked_ns // S, d.ended_ns and d.ended_ns // S, d.outcome) for d in step_records(writer.read())
-    }
     assert found == {
         "a": (1, 3, "done"),
         "b": (1, 2, "refused"),
