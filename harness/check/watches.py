@@ -1,35 +1,40 @@
-"""Was anybody still looking when the run ended? A watch that was lost by then never lets a run pass. Pure."""
+"""Was anybody still looking when the run ended? A watch that is needed, and was never made or lost by then, never lets
+a run pass. Pure.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.check.needs import needs_of
 from harness.check.record import RunRecord, inconclusive
-from harness.history.query import closing_list, covering, unseen
+from harness.history.query import closing_list, covering, unseen, was_watched
 from harness.model.experiment import CordonFault, TaintFault
+from harness.model.needs import Need
 from harness.model.plan import Action
 from harness.model.verdicts import CheckResult
 
-WATCHES = ("pods", "nodes", "endpointslices", "events")
-
 
 def judge_watches(record: RunRecord) -> list[CheckResult]:
-    """Nothing when every watch was in sight at the end and what must be listed was; else one INCONCLUSIVE that names
-    the first that was not. A firm FAIL stays one: what was seen was seen.
+    """Nothing when every watch that the experiment needs was in sight at the end and what must be listed was; else one
+    INCONCLUSIVE that names the first that was not. A firm FAIL stays one: what was seen was seen.
     """
     if record.injection is None:
         return []
-    problem = next((words for resource in WATCHES for words in _problems(record, resource)), None)
+    problem = next((words for need in needs_of(record.experiment) for words in _problems(record, need)), None)
     if problem is None:
         return []
     return [inconclusive("watches", problem, decider="run again with watches that live to the end")]
 
 
-def _problems(record: RunRecord, resource: str) -> Iterator[str]:
+def _problems(record: RunRecord, need: Need) -> Iterator[str]:
+    resource = need.watch
     listed = closing_list(record.history, resource)
     end_ns = listed[0].t_ns if listed is not None else record.horizon_ns
     gap = covering(unseen(record.history, resource), end_ns)
-    if gap is not None:
+    if not was_watched(record.history, resource, need.namespaces):
+        yield f"{resource} were not watched"
+    elif gap is not None:
         yield f"the watch of {resource} was blind at the end of the run, since {gap.start_ns / 1e9:.1f} s of it"
     if resource in _needed(record) and (listed is None or not listed[1].ok):
         message = f": {listed[1].message}" if listed is not None and listed[1].message else ""

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.clock import Clock
-from harness.cluster.ports import Progress, Tick
+from harness.cluster.ports import Progress
+from harness.model.events import LoadWindow
 from harness.terminal import one_line
 
 _PLAIN_EVERY_S = 5
@@ -29,7 +30,7 @@ class PlainProgress:
     def __init__(self, stream: TextIO) -> None:
         """Lines go to `stream`, flushed one by one."""
         self._stream = stream
-        self._ticks: deque[Tick] = deque(maxlen=_PLAIN_EVERY_S)
+        self._ticks: deque[LoadWindow] = deque(maxlen=_PLAIN_EVERY_S)
         self._count = 0
 
     def __enter__(self) -> Progress:
@@ -47,7 +48,7 @@ class PlainProgress:
         """A phase begins."""
         print(f"{name} ({length_s:g} s)", file=self._stream, flush=True)
 
-    def tick(self, tick: Tick) -> None:
+    def tick(self, tick: LoadWindow) -> None:
         """Every fifth second, the five together."""
         self._ticks.append(tick)
         self._count += 1
@@ -59,7 +60,7 @@ class PlainProgress:
         self.say(f"{one_line(pod)} leaves {seconds:.2f} s after the taint")
 
 
-def traffic_text(ticks: list[Tick]) -> str:
+def traffic_text(ticks: list[LoadWindow]) -> str:
     """``99/s, 0 bad, p99 4.1 ms`` of the last seconds (p99: the worst second's)."""
     due, bad = sum(t.due for t in ticks), sum(t.bad for t in ticks)
     slowest = max((t.p99_ms for t in ticks if t.p99_ms is not None), default=None)
@@ -78,7 +79,7 @@ class LiveProgress:
         self._clock = clock
         self._phase, self._phase_ends_ns = "", 0
         self._length_s = 0.0
-        self._ticks: deque[Tick] = deque(maxlen=_PLAIN_EVERY_S)
+        self._ticks: deque[LoadWindow] = deque(maxlen=_PLAIN_EVERY_S)
         self._bad = 0
         self._evictions = 0
 
@@ -100,7 +101,7 @@ class LiveProgress:
         self._phase, self._length_s = name, length_s
         self._phase_ends_ns = self._clock.now().mono_ns + int(length_s * 1e9)
 
-    def tick(self, tick: Tick) -> None:
+    def tick(self, tick: LoadWindow) -> None:
         """Another second."""
         self._ticks.append(tick)
         self._bad += tick.bad

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from harness.clock import Instant
+from harness.model.events import LoadWindow
 
 Json = dict[str, Any]
 
@@ -129,21 +130,6 @@ class Metrics(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
-    """One second of live traffic, as the load process reports it."""
-
-    due: int
-    sent: int
-    done: int
-    bad: int
-    p50_ms: float | None
-    p99_ms: float | None
-    in_flight: int
-    lateness_p99_ms: float | None
-    cpu: float
-
-
-@dataclass(frozen=True, slots=True)
 class Traffic:
     """How the load process ended: its own summary (plain JSON), or the reason there is none."""
 
@@ -159,7 +145,7 @@ class LoadDriver(Protocol):
         """Start it and wait until it is ready to send; LoadFailed when it does not come up."""
         ...
 
-    def ticks(self) -> AsyncIterator[Tick]:
+    def ticks(self) -> AsyncIterator[LoadWindow]:
         """Live seconds until it ends."""
         ...
 
@@ -179,7 +165,7 @@ class Progress(Protocol):
         """A phase begins."""
         ...
 
-    def tick(self, tick: Tick) -> None:
+    def tick(self, tick: LoadWindow) -> None:
         """A second of traffic."""
         ...
 

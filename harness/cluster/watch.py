@@ -17,6 +17,8 @@ from harness.cluster.ports import Cluster, Json, Listing, WatchLine
 from harness.errors import ClusterError, TryLater
 from harness.history.record import Recorder
 from harness.model import events
+from harness.model.needs import Watched
+from harness.model.words import Change
 
 _RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 _REFUSED_RETRY_S = (0.5, 1.0, 2.0, 5.0)
@@ -26,40 +28,40 @@ SETTLE_S = 1.0
 """How long a new watch must have stood before we call it sight: what happened between the list and the moment the
 server took the watch up is replayed at its start, with the stamps of the replay."""
 
-OnChange = Callable[[str, Json, Instant], None]
+OnChange = Callable[[Change, Json, Instant], None]
 
 
 class Watcher:
-    """Keeps one collection in `objects` (by UID) and calls `on_change(change, object, arrived)` for each thing learnt.
-
-    `change`: LISTED (from a list), ADDED, MODIFIED, DELETED, or VANISHED (was there, is not in a later list).
-    """
+    """Keeps one collection in `objects` (by UID); calls `on_change(change, object, arrived)` for all that is learnt."""
 
     def __init__(
         self,
         cluster: Cluster,
         recorder: Recorder,
         *,
-        resource: str,
+        resource: Watched,
         path: str,
         on_change: OnChange,
+        namespaces: tuple[str, ...] | None = None,
         query: Mapping[str, str] | None = None,
         required: bool = False,
     ) -> None:
-        """`resource` names it in the history (``pods``); `path` is the collection's API path. `required`: a first list
-        that is refused ends `run`.
+        """`resource` names it in the history; `path` is the collection's API path, and shows what is in `namespaces`
+        (None: in the whole cluster). `required`: a first list that is refused ends `run`.
         """
         self._cluster = cluster
         self._recorder = recorder
         self._query = dict(query or {})
         self._on_change = on_change
         self._required = required
+        self._namespaces = namespaces
         self._last_life: Instant | None = None
         self._lost: tuple[int, str] | None = None
         self._failures = 0
         self._gone: dict[str, str] = {}
         self._from = ""
-        self.resource = resource
+        self.resource = resource.value
+        self._watched = resource
         self.path = path
         self.objects: dict[str, Json] = {}
         self.listed = asyncio.Event()
@@ -75,6 +77,7 @@ class Watcher:
         """Look until cancelled, whatever goes wrong. Only a `required` first list that is refused ends it: with
         RecorderFailed in the history and the ClusterError raised. So does a defect of our own.
         """
+        self._recorder.record(events.WatchStarted(self._watched, self._namespaces), source="watch")
         try:
             while True:
                 pause_s = await self._look()
@@ -125,10 +128,10 @@ class Watcher:
         for uid, item in listed.items():
             before = self.objects.get(uid)
             if before is None or _version(before) != _version(item):
-                self._on_change("LISTED", item, listing.arrived)
+                self._on_change(Change.LISTED, item, listing.arrived)
             self.objects[uid] = item
         for uid in [uid for uid in self.objects if uid not in listed]:
-            self._on_change("VANISHED", self.objects[uid], listing.arrived)
+            self._on_change(Change.VANISHED, self.objects[uid], listing.arrived)
             self._forget(uid, listing.resource_version)
 
     def _forget(self, uid: str, version: str) -> None:
@@ -156,7 +159,7 @@ class Watcher:
         version = _version(line.object)
         if line.type != "BOOKMARK":
             uid = _uid(line.object)
-            self._on_change(line.type, line.object, line.arrived)
+            self._on_change(Change(line.type), line.object, line.arrived)
             if line.type == "DELETED":
                 self._forget(uid, version)
             else:

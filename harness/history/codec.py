@@ -23,6 +23,8 @@ _PROSE = frozenset(("message", "why"))
 """Fields that hold other programs' words, and so perhaps a URL with its password."""
 _BEYOND = {math.inf: "+Inf", -math.inf: "-Inf"}
 """Prometheus's spelling of values that JSON has no number for."""
+_RETIRED = frozenset(("KubeEventSeen",))
+"""Kinds of earlier formats that nobody reads any more."""
 
 
 class _Envelope(msgspec.Struct):
@@ -75,15 +77,21 @@ def from_json(obj: Any) -> events.Entry:
     is missing or of another type, and for values that no run can have written.
     """
     envelope = msgspec.convert(obj, _Envelope)
-    cls = _KINDS.get(envelope.kind)
-    if cls is None:
-        raise ValueError(f"unknown kind of fact {envelope.kind[:60]!r}: written by a newer taintlab?")
     if abs(envelope.t_ns) > MAX_T_NS:
         raise ValueError(f"no run lasts {envelope.t_ns / 1e9:.3g} s - at `$.t_ns`")
+    cls = _KINDS.get(envelope.kind)
+    if envelope.kind in _RETIRED:
+        return _entry(envelope, events.Retired(envelope.kind))
+    if cls is None:
+        raise ValueError(f"unknown kind of fact {envelope.kind[:60]!r}: written by a newer taintlab?")
     if cls is events.Sample and isinstance(obj, Mapping) and obj.get("value") in _BEYOND.values():
         obj = {**obj, "value": float(obj["value"])}
     fact = msgspec.convert(obj, cls)
     _require_sense(fact)
+    return _entry(envelope, fact)
+
+
+def _entry(envelope: _Envelope, fact: events.Fact | events.Retired) -> events.Entry:
     return events.Entry(
         id=envelope.id,
         t_ns=envelope.t_ns,

@@ -169,6 +169,8 @@ def gaps(history: History, resource: str) -> list[Window]:
     """When the watch of `resource` (``pods``, ``nodes`` ...) was blind, in the order written: its own gaps, those of
     every watch (late answers count for all), and a loss that was never regained, to the end of the history.
     """
+    if not was_watched(history, resource):
+        return [Window(0, _end_ns(history))]
     out = [
         Window(gap.from_ns, entry.t_ns if gap.to_ns is None else gap.to_ns)
         for entry, gap in facts(history, events.WatchGap)
@@ -181,12 +183,28 @@ def unseen(history: History, resource: str) -> list[Window]:
     """The gaps of `resource` in which something may have come and gone without ever being shown. A standstill of our
     own is none: what came meanwhile was shown afterwards, only its stamps are late.
     """
+    if not was_watched(history, resource):
+        return [Window(0, _end_ns(history))]
     out = [
         Window(gap.from_ns, entry.t_ns if gap.to_ns is None else gap.to_ns)
         for entry, gap in facts(history, events.WatchGap)
         if gap.resource == resource
     ]
     return merged(out + [Window(lost.from_ns, _end_ns(history)) for lost in open_losses(history, resource)])
+
+
+def was_watched(history: History, resource: str, namespaces: frozenset[str] | None = frozenset()) -> bool:
+    """Whether anybody watched `resource`, in all of `namespaces` (None: in the whole cluster); of what nobody watched
+    nothing is known. Format 2 does not say, and had every watch.
+    """
+
+    def covers(started: events.WatchStarted) -> bool:
+        there = started.namespaces
+        return there is None or (namespaces is not None and namespaces.issubset(there))
+
+    if history.started.format < events.WATCHES_SAID:
+        return True
+    return any(started.resource == resource and covers(started) for _, started in facts(history, events.WatchStarted))
 
 
 def open_losses(history: History, resource: str) -> list[events.WatchLost]:

@@ -11,23 +11,22 @@ from harness.impact.change import Change
 from harness.model.plan import Prediction
 from harness.model.scenario import (
     Scenario,
-    ScenarioNode,
-    ScenarioPod,
     SetCondition,
     SetTaints,
     StopHeartbeat,
     Write,
-    traits_of,
+    scenario_node,
+    scenario_pod,
 )
 from harness.model.state import ClusterState, Node, Pod
 from harness.model.taints import with_taints
-from harness.model.world import Owner, WorldNode, WorldPod
+from harness.model.words import Outcome
 from harness.semantics.eviction import predict
 from harness.semantics.eviction.settings import Settings
 from harness.semantics.eviction.throttle import REQUESTS_PER_DELETION
 from harness.semantics.eviction.variants import concerns_node_lifecycle
 
-EVICTED, SURVIVES, DELETED, UNSURE = "evicted", "survives", "deleted", "unsure"
+EVICTED, SURVIVES, DELETED, UNSURE = Outcome.EVICTED, Outcome.SURVIVES, Outcome.DELETED, Outcome.UNSURE
 """Outcomes of a prediction (the words of the write-script format)."""
 
 _ZONE_LABELS = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
@@ -75,7 +74,7 @@ def evictions_by(inventory: ClusterState, change: Change, settings: Settings) ->
     if concerns_node_lifecycle(Scenario((), (), writes, 0.0)):
         nodes, until_s = _neighbours(inventory.nodes, change), _look_ahead(pods, change, settings)
     scenario = Scenario(
-        nodes=tuple(ScenarioNode(node.name, node.labels, node.taints) for node in nodes),
+        nodes=tuple(map(scenario_node, nodes)),
         pods=tuple(map(scenario_pod, pods)),
         writes=writes,
         until_s=until_s,
@@ -120,51 +119,6 @@ def _look_ahead(pods: Sequence[Pod], change: Change, settings: Settings) -> floa
     taints_s = settings.nodes.grace_s + len(change.targets) / settings.nodes.rate_per_s
     throttle_s = REQUESTS_PER_DELETION * len(pods) / settings.kcm_qps
     return min(taints_s + tolerated_s + throttle_s + _SLACK_S, _LONGEST_LOOK_S)
-
-
-def scenario_pod(pod: Pod) -> ScenarioPod:
-    """`pod` as the predictor wants it."""
-    template = pod.template
-    traits = traits_of(
-        daemon_set=template.owner is not None and template.owner.kind == "DaemonSet",
-        mirror=template.is_mirror,
-        terminating=pod.deleting,
-        finished=pod.finished,
-    )
-    return ScenarioPod(pod.key, pod.node, template.tolerations, float(template.grace_s), traits, pod.uid)
-
-
-def world_pod(pod: Pod) -> WorldPod:
-    """`pod` as experiments want it."""
-    template = pod.template
-    owner = template.owner
-    return WorldPod(
-        namespace=template.namespace,
-        name=pod.name,
-        uid=pod.uid,
-        node=pod.node,
-        phase=pod.phase.value,
-        tolerations=template.tolerations,
-        grace_s=template.grace_s,
-        owner=None if owner is None else Owner(owner.kind, owner.name, owner.uid),
-        labels=template.labels,
-        ready=pod.ready,
-        deletion_timestamp="terminating" if pod.deleting else None,
-        is_mirror=template.is_mirror,
-    )
-
-
-def world_node(node: Node) -> WorldNode:
-    """`node` as experiments want it."""
-    return WorldNode(
-        name=node.name,
-        uid=node.uid,
-        labels=node.labels,
-        annotations=node.annotations,
-        taints=node.taints,
-        unschedulable=node.unschedulable,
-        ready=node.ready,
-    )
 
 
 # --- drains ---
@@ -214,6 +168,6 @@ def _skipped(pod: Pod) -> DrainRule | None:
 
 
 def _prediction(
-    pod: Pod, outcome: str, rule: DrainRule, because: str, earliest_s: float | None, latest_s: float | None
+    pod: Pod, outcome: Outcome, rule: DrainRule, because: str, earliest_s: float | None, latest_s: float | None
 ) -> Prediction:
     return Prediction(pod.key, pod.uid, pod.node, outcome, earliest_s, latest_s, rule.value, because)

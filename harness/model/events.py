@@ -10,8 +10,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-FORMAT = 2
-"""The format of a history that is written today."""
+from harness.model.needs import Watched
+from harness.model.plan import Action
+from harness.model.words import Change, RunState
+
+FORMAT = 3
+"""The format of a history that is written today. What the earlier ones lack:
+
+1. closing lists, so that nothing in it proves that a pod stayed: it is read, and not judged;
+2. spec.terminationGracePeriodSeconds and labels of pods, whether one is a mirror pod, labels and conditions of nodes,
+   and which watches there were (it had all of them): it is judged, and what depends on one of these is `unsure`.
+"""
+FIRST_JUDGED = 2
+"""The first format that is judged."""
+WATCHES_SAID = 3
+"""The first format that says what was watched."""
 
 ALL_WATCHES = "*"
 ANSWERS = "answers"
@@ -22,7 +35,7 @@ ANSWERS = "answers"
 class RunStarted:
     """First line of every history. `mono_ns`: CLOCK_MONOTONIC at t_ns = 0, to join the load process's rows.
 
-    `format`: FORMAT of the writer; 1 (or absent) had no closing lists, so that nothing in it proves that a pod stayed.
+    `format`: FORMAT of the writer; absent: 1.
     """
 
     run_id: str
@@ -35,7 +48,7 @@ class StepInvoked:
     """We are about to do step `step` (an id of the plan); written and fsynced before the deed."""
 
     step: str
-    action: str
+    action: Action
     subject: str = ""
 
 
@@ -82,12 +95,12 @@ class HealDone:
 
 @dataclass(frozen=True, slots=True)
 class NodeSeen:
-    """A node as the watch showed it. `change`: LISTED, ADDED, MODIFIED, DELETED or VANISHED. `taints` are core/v1
-    objects in order. `taints_by`, `unschedulable_by`: who wrote that field last and when, of metadata.managedFields
-    (``kubectl-taint 2026-01-02T03:04:05Z``), "" when nobody owns it.
+    """A node as the watch showed it. `taints` are core/v1 objects in order. `taints_by`, `unschedulable_by`: who wrote
+    that field last and when, of metadata.managedFields (``kubectl-taint 2026-01-02T03:04:05Z``), "" when nobody owns
+    it. `conditions`: status by type. `labels`, `conditions` None: not recorded (format 2).
     """
 
-    change: str
+    change: Change
     name: str
     uid: str
     taints: tuple[Mapping[str, Any], ...]
@@ -96,15 +109,18 @@ class NodeSeen:
     resource_version: str
     taints_by: str = ""
     unschedulable_by: str = ""
+    labels: Mapping[str, str] | None = None
+    conditions: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PodSeen:
     """A pod as the watch showed it. t_ns of the line is when the bytes arrived, the best stamp we have for a
-    deletion.
+    deletion. `grace_s`: metadata.deletionGracePeriodSeconds. `spec_grace_s`: spec.terminationGracePeriodSeconds.
+    `mirror`: it stands for a static pod. `spec_grace_s`, `mirror`, `labels` None: not recorded (format 2).
     """
 
-    change: str
+    change: Change
     namespace: str
     name: str
     uid: str
@@ -119,13 +135,16 @@ class PodSeen:
     owner_name: str
     owner_uid: str
     resource_version: str
+    spec_grace_s: int | None = None
+    mirror: bool | None = None
+    labels: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointSeen:
     """An EndpointSlice of the workload: how many endpoints are ready, and serving while terminating."""
 
-    change: str
+    change: Change
     namespace: str
     service: str
     slice: str
@@ -135,15 +154,13 @@ class EndpointSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class KubeEventSeen:
-    """A Kubernetes Event object about a pod or node."""
+class WatchStarted:
+    """`resource` is watched from here on, in `namespaces` (None: in the whole cluster). Of what has no such line
+    nothing is known.
+    """
 
-    namespace: str
-    reason: str
-    message: str
-    involved_kind: str
-    involved_name: str
-    component: str
+    resource: Watched
+    namespaces: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +257,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class LoadWindow:
-    """One second of traffic as the load process told it live (rows on disk are the truth)."""
+    """One second of traffic as the load process tells it live (rows on disk are the truth)."""
 
     due: int
     sent: int
@@ -288,9 +305,9 @@ class RecorderFailed:
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """Last line. `state`: completed, aborted, interrupted or failed."""
+    """Last line."""
 
-    state: str
+    state: RunState
     message: str = ""
 
 
@@ -305,7 +322,7 @@ Fact = (
     | NodeSeen
     | PodSeen
     | EndpointSeen
-    | KubeEventSeen
+    | WatchStarted
     | WatchLost
     | WatchGap
     | ClosingList
@@ -324,6 +341,13 @@ Fact = (
 
 
 @dataclass(frozen=True, slots=True)
+class Retired:
+    """A fact of an earlier format that nobody reads any more: only its place in the order is kept. Never written."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A fact with its envelope. `t_ns`: monotonic since run start; `source`: who wrote it; `cause`: id of the entry
     that led to it.
@@ -333,6 +357,6 @@ class Entry:
     t_ns: int
     wall: str
     source: str
-    fact: Fact
+    fact: Fact | Retired
     origin_wall: str | None = None
     cause: int | None = None

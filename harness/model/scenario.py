@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 
+from harness.model.state import Node, Pod
 from harness.model.taints import Taint, Toleration
 
 
@@ -92,6 +93,23 @@ class ScenarioPod:
     grace_s: float = 0.0
     traits: frozenset[PodTrait] = frozenset()
     uid: str = ""
+
+
+def scenario_node(node: Node) -> ScenarioNode:
+    """`node` at time 0, taken for Ready: why it is not is not in a cluster state."""
+    return ScenarioNode(node.name, node.labels, node.taints)
+
+
+def scenario_pod(pod: Pod) -> ScenarioPod:
+    """`pod` at time 0."""
+    template = pod.template
+    traits = traits_of(
+        daemon_set=template.owner is not None and template.owner.kind == "DaemonSet",
+        mirror=template.is_mirror,
+        terminating=pod.deleting,
+        finished=pod.finished,
+    )
+    return ScenarioPod(pod.key, pod.node, template.tolerations, float(template.grace_s), traits, pod.uid)
 
 
 @dataclass(frozen=True, slots=True)

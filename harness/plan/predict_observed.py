@@ -16,23 +16,35 @@ from harness.model.experiment import Experiment, RestartFault
 from harness.model.plan import Action, Plan, Prediction
 from harness.model.scenario import (
     Component,
+    ConditionStatus,
+    ConditionType,
     CreatePod,
     DeletePod,
     Restart,
     Scenario,
     ScenarioNode,
     ScenarioPod,
+    SetCondition,
     SetTaints,
     SetTolerations,
+    StartHeartbeat,
     Write,
     traits_of,
 )
+from harness.model.state import Phase
 from harness.model.taints import Taint, Toleration, taints_from_api, tolerations_from_api
+from harness.model.words import Change, DisruptionReason, Outcome, StepResult
 from harness.semantics.eviction import predict
 from harness.semantics.eviction.settings import Settings
+from harness.semantics.eviction.variants import concerns_node_lifecycle
 
-TAINT_MANAGER = "DeletionByTaintManager"
+TAINT_MANAGER = DisruptionReason.TAINT_MANAGER
 _EDGE_S = 0.001
+_LONGEST_GRACE_S = 30 * 24 * 3600.0
+"""As long as a run may last: a pod with this grace is never seen to end."""
+_NO_GRACE = "the record does not say how long a deleted pod of that name stays (its grace period), which decides here"
+_NOT_MODELLED = "a node that was not heard of at the start went on changing, which is not modelled"
+_NO_CONDITIONS = "the record has no conditions and zones of nodes, and the node lifecycle controller goes by them"
 
 
 @dataclass(slots=True)
@@ -51,10 +63,9 @@ def predict_observed(
     injection.
 
     Our own writes count at their acknowledgement (matched by resource version) or when the watch showed them, whichever
-    came first, those of others when the watch showed them. A
-    deletion that does not carry the taint manager's reason is somebody else's and enters the scenario as such;
-    DaemonSet pods are
-    left to the predictor (their own controller deletes them for the same cause).
+    came first, those of others when the watch showed them. A deletion that does not carry the taint manager's reason is
+    somebody else's and enters the scenario as such; DaemonSet pods are left to the predictor (their own controller
+    deletes them for the same cause). What a history of an earlier format does not have is never assumed.
     """
     injection = first_injection(history)
     if injection is None or injection.ended_ns is None:
@@ -64,19 +75,50 @@ def predict_observed(
     for entry in history.entries:
         if entry.t_ns > horizon_ns:
             break
-        match entry.fact:
-            case events.PodSeen():
-                replay.pod(entry.t_ns, entry.fact)
-            case events.NodeSeen():
-                replay.node(entry.t_ns, entry.fact)
-            case _:
-                pass
-    until_s = (horizon_ns - injection.ended_ns) / 1e9
-    return tuple(predict(replay.scenario(until_s, settings.latency.together_s), settings).predictions)
+        if isinstance(entry.fact, events.PodSeen):
+            replay.pod(entry.t_ns, entry.fact)
+        elif isinstance(entry.fact, events.NodeSeen):
+            replay.node(entry.t_ns, entry.fact)
+    scenario = replay.scenario((horizon_ns - injection.ended_ns) / 1e9, settings.latency.together_s)
+    return _as_far_as_known(scenario, replay, settings)
+
+
+def _as_far_as_known(scenario: Scenario, replay: _Replay, settings: Settings) -> tuple[Prediction, ...]:
+    """The predictions; `unsure` where a fact decides that the history does not have, being of an earlier format."""
+    predictions = tuple(predict(scenario, settings).predictions)
+    if replay.lacks_readiness and concerns_node_lifecycle(scenario):
+        return tuple(_unsure(one, replay.lacks_readiness) for one in predictions)
+    if not replay.lacks_grace:
+        return predictions
+    longest = predict(_with_longest_grace(scenario, replay.lacks_grace), settings).predictions
+    pairs = zip(predictions, longest, strict=True)
+    return tuple(one if _same(one, other) else _unsure(one, _NO_GRACE) for one, other in pairs)
+
+
+def _same(one: Prediction, other: Prediction) -> bool:
+    return (one.outcome, one.earliest_s, one.latest_s) == (other.outcome, other.earliest_s, other.latest_s)
+
+
+def _unsure(prediction: Prediction, because: str) -> Prediction:
+    return replace(prediction, outcome=Outcome.UNSURE, earliest_s=None, latest_s=None, because=because)
+
+
+def _with_longest_grace(scenario: Scenario, uids: set[str]) -> Scenario:
+    """The other extreme of what is not known: without a word of it, pods are taken to have no grace period."""
+
+    def longest(pod: ScenarioPod) -> ScenarioPod:
+        return replace(pod, grace_s=_LONGEST_GRACE_S) if pod.uid in uids else pod
+
+    writes = (replace(w, pod=longest(w.pod)) if isinstance(w, CreatePod) else w for w in scenario.writes)
+    return replace(scenario, pods=tuple(map(longest, scenario.pods)), writes=tuple(writes))
 
 
 class _Replay:
-    """Turns facts into a scenario."""
+    """Turns facts into a scenario.
+
+    `lacks_grace`: UIDs of pods whose grace period the history does not have. `lacks_readiness`: why it cannot be told
+    how ready nodes were and which zones they are in; "" when it can.
+    """
 
     def __init__(self, targets: set[str], before_ns: int, zero_ns: int, history: History) -> None:
         self._targets = targets
@@ -87,30 +129,49 @@ class _Replay:
             for entry, done in facts(history, events.StepDone)
             if "resourceVersion" in done.detail
         }
-        self._nodes: dict[str, tuple[Taint, ...]] = {}
+        self._nodes: dict[str, ScenarioNode] = {}
+        self._last: dict[str, tuple[tuple[Taint, ...], ConditionStatus]] = {}
+        self._readiness: list[SetCondition | StartHeartbeat] = []
         self._present: dict[str, ScenarioPod] = {}
         self._states: dict[str, _PodState] = {}
         self._writes: list[Write] = []
         self._bound: list[tuple[CreatePod, int | None]] = []
         self._tainted: list[tuple[SetTaints, int | None]] = []
+        self.lacks_grace: set[str] = set()
+        self.lacks_readiness = ""
 
     def restarts(self, history: History, experiment: Experiment) -> None:
         """Restarts of components that matter, at the instant they were asked for."""
         components = {f.component for f in experiment.faults if isinstance(f, RestartFault)}
         for deed in step_records(history):
             known = deed.subject in components and deed.subject in set(Component)
-            if deed.action == Action.INJECT and known and deed.outcome == "done":
+            if deed.action == Action.INJECT and known and deed.outcome == StepResult.DONE:
                 self._writes.append(Restart(self._at(deed.invoked_ns), Component(deed.subject)))
 
     def _at(self, t_ns: int) -> float:
         return (t_ns - self._zero_ns) / 1e9
 
     def node(self, t_ns: int, seen: events.NodeSeen) -> None:
-        """A node as seen: its state before the injection, or a change of its taints after it."""
-        taints = taints_from_api(seen.taints)
+        """A node as seen: its state before the injection, or a change of its taints or readiness after it."""
+        taints, ready = taints_from_api(seen.taints), _ready(seen)
+        if seen.conditions is None or seen.labels is None:
+            self.lacks_readiness = _NO_CONDITIONS
         if t_ns < self._before_ns:
-            self._nodes[seen.name] = taints
-        elif seen.name in self._nodes and seen.change in ("ADDED", "MODIFIED", "LISTED"):
+            self._nodes[seen.name] = ScenarioNode(seen.name, seen.labels or {}, taints, ready)
+        elif seen.name in self._nodes and not seen.change.is_end:
+            self._changed(t_ns, seen, taints, ready)
+        self._last[seen.name] = taints, ready
+
+    def _changed(self, t_ns: int, seen: events.NodeSeen, taints: tuple[Taint, ...], ready: ConditionStatus) -> None:
+        taints_before, ready_before = self._last[seen.name]
+        at_s = max(0.0, self._at(t_ns))
+        if ready is not ready_before and self._nodes[seen.name].ready is not ConditionStatus.UNKNOWN:
+            self._readiness.append(SetCondition(at_s, seen.name, ConditionType.READY, ready))
+        elif ready is not ready_before:
+            if ready_before is not ConditionStatus.UNKNOWN or ready is not ConditionStatus.TRUE:
+                self.lacks_readiness = self.lacks_readiness or _NOT_MODELLED
+            self._readiness.append(StartHeartbeat(at_s, seen.name))
+        if taints != taints_before:  # else nobody wrote them: a label or a condition changed
             # Whichever came first: the answer to a heal comes after it was looked at once more, or very late.
             written_ns = min(t_ns, self._acknowledged.get(seen.resource_version, t_ns))
             write = SetTaints(max(0.0, self._at(written_ns)), seen.name, taints)
@@ -122,17 +183,17 @@ class _Replay:
         key = f"{seen.namespace}/{seen.name}"
         state = self._states.get(seen.uid)
         tolerations = tolerations_from_api(seen.tolerations)
-        ended = seen.change in ("DELETED", "VANISHED") or seen.deletion_timestamp is not None
+        ended = seen.change.is_end or seen.deletion_timestamp is not None
         if t_ns < self._before_ns:
-            self._before(seen, key, tolerations, ended)
+            self._before(seen, ended=ended)
         elif state is None or not state.node:
             if seen.node in self._targets and not ended:
-                created = CreatePod(self._at(t_ns), _pod_of(seen, key, tolerations))
+                created = CreatePod(self._at(t_ns), self._pod_of(seen))
                 if state is None:
                     self._writes.append(created)
                 else:
                     # A list shows a later version than the binding's own.
-                    own = seen.change in ("ADDED", "MODIFIED")
+                    own = seen.change in (Change.ADDED, Change.MODIFIED)
                     self._bound.append((created, _revision(seen.resource_version) if own else None))
         else:
             if state.tolerations != tolerations and not ended:
@@ -142,20 +203,50 @@ class _Replay:
                 self._writes.append(DeletePod(max(0.0, self._at(t_ns)), key))
         self._states[seen.uid] = _PodState(seen.node, tolerations, ended or bool(state and state.deleting))
 
-    def _before(self, seen: events.PodSeen, key: str, tolerations: tuple[Toleration, ...], ended: bool) -> None:
-        if seen.change in ("DELETED", "VANISHED"):
+    def _before(self, seen: events.PodSeen, *, ended: bool) -> None:
+        if seen.change.is_end:
             self._present.pop(seen.uid, None)
         elif seen.node in self._targets:
-            self._present[seen.uid] = _pod_of(seen, key, tolerations, terminating=ended)
+            self._present[seen.uid] = self._pod_of(seen, terminating=ended)
+
+    def _pod_of(self, seen: events.PodSeen, *, terminating: bool = False) -> ScenarioPod:
+        if seen.spec_grace_s is None:
+            self.lacks_grace.add(seen.uid)
+        traits = traits_of(
+            daemon_set=seen.owner_kind == "DaemonSet",
+            mirror=bool(seen.mirror),
+            terminating=terminating,
+            finished=seen.phase in (Phase.SUCCEEDED, Phase.FAILED),
+        )
+        tolerations, grace_s = tolerations_from_api(seen.tolerations), float(seen.spec_grace_s or 0)
+        return ScenarioPod(f"{seen.namespace}/{seen.name}", seen.node, tolerations, grace_s, traits, seen.uid)
 
     def scenario(self, until_s: float, together_s: float) -> Scenario:
         """Everything seen, in time order. A pod that was seen Pending was bound because the scheduler saw the node's
         taints as they then were: it is not one of the writes that may be seen together with theirs.
+
+        How ready nodes are is in it only if the node lifecycle controller has anything to do with their taints: only it
+        goes by that, and what it wrote is among the taints seen.
         """
         bound = (_after_taints(write, revision, self._tainted, together_s) for write, revision in self._bound)
-        nodes = tuple(ScenarioNode(name, {}, taints) for name, taints in self._nodes.items())
-        writes = tuple(sorted((*self._writes, *bound), key=lambda write: write.at_s))
-        return Scenario(nodes, tuple(self._present.values()), writes, max(0.0, until_s))
+        writes = sorted((*self._writes, *bound), key=lambda write: write.at_s)
+        nodes, pods = tuple(self._nodes.values()), tuple(self._present.values())
+        scenario = Scenario(nodes, pods, tuple(writes), max(0.0, until_s))
+        if not concerns_node_lifecycle(scenario):
+            return replace(scenario, nodes=tuple(replace(node, ready=ConditionStatus.TRUE) for node in nodes))
+        # At the same instant readiness comes first: the taints seen with it are what the controller made of it.
+        whole = sorted((*self._readiness, *writes), key=lambda write: write.at_s)
+        return replace(scenario, writes=tuple(whole))
+
+
+def _ready(seen: events.NodeSeen) -> ConditionStatus:
+    """The node's Ready condition; absent or strange, it is Unknown. One of which nothing is recorded is taken for
+    Ready: whoever predicts by it looks at `lacks_readiness`.
+    """
+    if seen.conditions is None:
+        return ConditionStatus.TRUE
+    said = seen.conditions.get(ConditionType.READY)
+    return ConditionStatus(said) if said in set(ConditionStatus) else ConditionStatus.UNKNOWN
 
 
 def _after_taints(
@@ -177,10 +268,3 @@ def _after_taints(
 def _revision(resource_version: str) -> int | None:
     """The etcd revision that a resourceVersion is; None for one that is none."""
     return int(resource_version) if resource_version.isascii() and resource_version.isdigit() else None
-
-
-def _pod_of(
-    seen: events.PodSeen, key: str, tolerations: tuple[Toleration, ...], *, terminating: bool = False
-) -> ScenarioPod:
-    traits = traits_of(daemon_set=seen.owner_kind == "DaemonSet", terminating=terminating)
-    return ScenarioPod(key, seen.node, tolerations, 30.0, traits, seen.uid)

@@ -14,12 +14,13 @@ from typing import Any
 
 from harness.clock import Instant
 from harness.cluster.patience import to_the_end
-from harness.cluster.ports import LoadDriver, Tick
+from harness.cluster.ports import LoadDriver
 from harness.errors import ClusterError, Indeterminate, TaintlabError
 from harness.model import events
 from harness.model.experiment import PhaseName
 from harness.model.plan import Action, Step
-from harness.run.context import RunContext, RunOutcome, RunState
+from harness.model.words import RunState
+from harness.run.context import RunContext, RunOutcome
 from harness.run.guards.bad_ratio import BadRatioGuard
 from harness.signals.sample import expectation_query, golden_queries, sample
 
@@ -136,7 +137,7 @@ class Conductor:
 
     async def _deed(self, step: Step, deed: Callable[[], Awaitable[Any]]) -> None:
         record = self._stage.recorder.record
-        cause = record(events.StepInvoked(step.id, step.action.value, step.subject), source="run")
+        cause = record(events.StepInvoked(step.id, step.action, step.subject), source="run")
         try:
             detail = await deed()
         except Indeterminate as error:
@@ -159,11 +160,11 @@ class Conductor:
         stage, phase = self._stage, step.phase
         length_s = stage.experiment.phases.of(phase)
         if phase is PhaseName.FAULT:
-            world = stage.observer.world(kubernetes_version=stage.kubernetes_version)
-            gone = sorted(set(stage.targets) - {node.name for node in world.nodes})
+            snapshot = stage.observer.snapshot(kubernetes_version=stage.kubernetes_version)
+            gone = sorted(set(stage.targets) - {node["metadata"]["name"] for node in snapshot.nodes})
             if gone:
                 raise ClusterError(f"gone before the fault: node {', '.join(gone)}")
-            await asyncio.to_thread(stage.before_fault, world)
+            await asyncio.to_thread(stage.before_fault, snapshot)
         stage.progress.phase(phase.value, length_s=length_s)
         start_ns = stage.recorder.now_ns()
         await self._deed(step, _nothing)
@@ -231,19 +232,8 @@ class Conductor:
         if not self._load_stopping:
             self._stop(RunState.FAILED, "the load process ended before it was told to")
 
-    def _tick(self, tick: Tick) -> None:
-        window = events.LoadWindow(
-            due=tick.due,
-            sent=tick.sent,
-            done=tick.done,
-            bad=tick.bad,
-            p50_ms=tick.p50_ms,
-            p99_ms=tick.p99_ms,
-            in_flight=tick.in_flight,
-            lateness_p99_ms=tick.lateness_p99_ms,
-            cpu=tick.cpu,
-        )
-        self._stage.recorder.record(window, source="load")
+    def _tick(self, tick: events.LoadWindow) -> None:
+        self._stage.recorder.record(tick, source="load")
         self._stage.progress.tick(tick)
         if self._guard is not None and self._guarding and not self._stopped.is_set():
             reason = self._guard.feed(tick)
@@ -279,7 +269,7 @@ class Conductor:
         for line in left:
             subject, _, message = line.partition(": ")
             stage.recorder.record(events.Leftover(subject, message), source="run")
-        stage.recorder.record(events.RunEnded(state.value, message), source="run")
+        stage.recorder.record(events.RunEnded(state, message), source="run")
         return left
 
     async def _each(self, what: str, work: Callable[[], Awaitable[Any]]) -> list[str]:

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 
 from harness.clock import Clock
 from harness.cluster.ports import LoadDriver, Metrics, Progress
 from harness.history.record import Recorder
 from harness.model.experiment import Experiment
 from harness.model.plan import Step
-from harness.model.world import World
+from harness.model.words import RunState
 from harness.run.drivers import Drivers
 from harness.run.observe import Observer
 from harness.run.workload import Workload
-
-
-class RunState(StrEnum):
-    """How a run ended."""
-
-    COMPLETED = "completed"
-    ABORTED = "aborted"
-    INTERRUPTED = "interrupted"
-    FAILED = "failed"
+from harness.snapshot import LiveSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +31,8 @@ class RunOutcome:
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """Everything a run acts with. `before_fault` is called (in a thread: it computes) with the world just before the
-    first injection. `deadline_ns`: CLOCK_MONOTONIC, when the faults should be over and healing is given up.
+    """Everything a run acts with. `before_fault` is called (in a thread: it computes) with the cluster as it is just
+    before the first injection. `deadline_ns`: CLOCK_MONOTONIC, when the faults should be over and healing is given up.
     """
 
     experiment: Experiment
@@ -56,6 +47,6 @@ class RunContext:
     progress: Progress
     kubernetes_version: str
     namespaces: frozenset[str]
-    before_fault: Callable[[World], None]
+    before_fault: Callable[[LiveSnapshot], None]
     clock: Clock
     deadline_ns: int

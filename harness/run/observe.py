@@ -1,13 +1,12 @@
-"""What a run watches: pods, nodes, EndpointSlices and Events become facts, and a live picture that steps can wait
-on.
-"""
+"""What a run watches, as far as somebody needs it: it becomes facts, and a live picture that steps can wait on."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 from harness.clock import Instant
 from harness.cluster.ports import Cluster, Json
@@ -17,52 +16,78 @@ from harness.cluster.watch import Watcher
 from harness.errors import ClusterError
 from harness.history.record import Recorder
 from harness.model import events
-from harness.model.world import World, WorldNode, WorldPod, node_from_api, pod_from_api
+from harness.model.needs import Need, Watched, union
+from harness.model.taints import taints_from_api, tolerations_from_api
+from harness.model.words import Change
 from harness.run.closing import close_list
+from harness.snapshot import LiveSnapshot
 
 POD_PATH = "/api/v1/pods"
 NODE_PATH = "/api/v1/nodes"
+_PLACES = {
+    Watched.PODS: ("/api/v1", "pods"),
+    Watched.NODES: ("/api/v1", "nodes"),
+    Watched.ENDPOINT_SLICES: ("/apis/discovery.k8s.io/v1", "endpointslices"),
+}
+_ALWAYS = (Need(Watched.PODS), Need(Watched.NODES))
+"""Without these there is no run: targets, and what is on them."""
 START_S = 60.0
 """How long the first lists of pods and nodes may take."""
 _REMEMBERED = 4096
+_DEFAULT_GRACE_S = 30
+"""core/v1 DefaultTerminationGracePeriodSeconds; the API server has filled it in already."""
+_MIRROR = "kubernetes.io/config.mirror"
 
 
-def pod_seen(change: str, obj: Json) -> events.PodSeen:
-    """The fact for one pod object of the API."""
-    pod = pod_from_api(obj)
+def pod_seen(change: Change, obj: Json) -> events.PodSeen:
+    """The fact for one pod object of the API; ValueError for a toleration that Kubernetes does not know."""
+    meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
+    owner: Json = next((o for o in meta.get("ownerReferences") or () if o.get("controller")), {})
+    disruption = _condition(status, "DisruptionTarget")
+    grace_s = spec.get("terminationGracePeriodSeconds")
     return events.PodSeen(
         change=change,
-        namespace=pod.namespace,
-        name=pod.name,
-        uid=pod.uid,
-        node=pod.node,
-        phase=pod.phase,
-        ready=pod.ready,
-        deletion_timestamp=pod.deletion_timestamp,
-        grace_s=obj["metadata"].get("deletionGracePeriodSeconds"),
-        disruption_reason=pod.disruption_reason,
-        tolerations=tuple(toleration.to_api() for toleration in pod.tolerations),
-        owner_kind=pod.owner.kind if pod.owner else "",
-        owner_name=pod.owner.name if pod.owner else "",
-        owner_uid=pod.owner.uid if pod.owner else "",
-        resource_version=obj["metadata"].get("resourceVersion", ""),
+        namespace=meta.get("namespace", "default"),
+        name=meta["name"],
+        uid=meta.get("uid", ""),
+        node=spec.get("nodeName") or "",
+        phase=status.get("phase") or "Pending",
+        ready=_condition(status, "Ready").get("status") == "True",
+        deletion_timestamp=meta.get("deletionTimestamp"),
+        grace_s=meta.get("deletionGracePeriodSeconds"),
+        disruption_reason=disruption.get("reason") if disruption.get("status") == "True" else None,
+        tolerations=tuple(toleration.to_api() for toleration in tolerations_from_api(spec.get("tolerations"))),
+        owner_kind=owner.get("kind", ""),
+        owner_name=owner.get("name", ""),
+        owner_uid=owner.get("uid", ""),
+        resource_version=meta.get("resourceVersion", ""),
+        spec_grace_s=_DEFAULT_GRACE_S if grace_s is None else grace_s,
+        mirror=_MIRROR in (meta.get("annotations") or {}),
+        labels=dict(meta.get("labels") or {}),
     )
 
 
-def node_seen(change: str, obj: Json) -> events.NodeSeen:
-    """The fact for one node object of the API."""
-    node = node_from_api(obj)
+def node_seen(change: Change, obj: Json) -> events.NodeSeen:
+    """The fact for one node object of the API; ValueError for a taint that Kubernetes does not know."""
+    meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
     return events.NodeSeen(
         change=change,
-        name=node.name,
-        uid=node.uid,
-        taints=tuple(taint.to_api() for taint in node.taints),
-        unschedulable=node.unschedulable,
-        ready=node.ready,
-        resource_version=node.resource_version,
+        name=meta["name"],
+        uid=meta.get("uid", ""),
+        taints=tuple(taint.to_api() for taint in taints_from_api(spec.get("taints"))),
+        unschedulable=bool(spec.get("unschedulable")),
+        ready=_condition(status, "Ready").get("status") == "True",
+        resource_version=meta.get("resourceVersion", ""),
         taints_by=written_by(obj, "f:taints"),
         unschedulable_by=written_by(obj, "f:unschedulable"),
+        labels=dict(meta.get("labels") or {}),
+        conditions={c["type"]: c["status"] for c in status.get("conditions") or ()},
     )
+
+
+def _condition(status: Json, kind: str) -> Json:
+    found: Iterator[Json] = (c for c in status.get("conditions") or () if c.get("type") == kind)
+    return next(found, {})
 
 
 def written_by(obj: Json, field: str) -> str:
@@ -80,7 +105,7 @@ def written_by(obj: Json, field: str) -> str:
     return f"{manager} {time}".strip()
 
 
-def slice_seen(change: str, obj: Json) -> events.EndpointSeen:
+def slice_seen(change: Change, obj: Json) -> events.EndpointSeen:
     """The fact for one EndpointSlice: counts of endpoints by condition (absent `ready` means ready, as the API
     says).
     """
@@ -91,31 +116,21 @@ def slice_seen(change: str, obj: Json) -> events.EndpointSeen:
         namespace=obj["metadata"]["namespace"],
         service=(obj["metadata"].get("labels") or {}).get("kubernetes.io/service-name", ""),
         slice=obj["metadata"]["name"],
-        ready=0 if change in ("DELETED", "VANISHED") else sum(c.get("ready", True) is not False for c in conditions),
+        ready=0 if change.is_end else sum(c.get("ready", True) is not False for c in conditions),
         terminating=sum(bool(c.get("terminating")) for c in conditions),
         resource_version=obj["metadata"].get("resourceVersion", ""),
-    )
-
-
-def kube_event_seen(obj: Json) -> events.KubeEventSeen:
-    """The fact for one Event object."""
-    involved = obj.get("involvedObject") or {}
-    source: dict[str, Any] = obj.get("source") or {}
-    return events.KubeEventSeen(
-        namespace=obj["metadata"].get("namespace", ""),
-        reason=obj.get("reason", ""),
-        message=obj.get("message", ""),
-        involved_kind=involved.get("kind", ""),
-        involved_name=involved.get("name", ""),
-        component=obj.get("reportingComponent") or source.get("component", ""),
     )
 
 
 class Observer:
     """The live picture. Steps wait on it with `until`; everything it learns is in the history first."""
 
-    def __init__(self, cluster: Cluster, recorder: Recorder) -> None:
-        """Nothing is watched until `start`."""
+    def __init__(self, cluster: Cluster, recorder: Recorder, needs: Iterable[Need] = ()) -> None:
+        """Watches what `needs` names, beside the pods and nodes of the whole cluster. Nothing is watched until `start`.
+
+        A need in one namespace is watched there alone. Needs in several are one watch of the whole cluster: several
+        watches of a resource could not tell in the history which of them was blind.
+        """
         self._cluster = cluster
         self._recorder = recorder
         self._changed = asyncio.Condition()
@@ -124,25 +139,34 @@ class Observer:
         self._listeners: list[Callable[[events.PodSeen, Instant], None]] = []
         self._seen_nodes: dict[str, tuple[Any, ...]] = {}
         self._writes = _Writes(recorder)
+        self._watchers: dict[Watched, Watcher] = {}
+        for watch, namespaces in union((*_ALWAYS, *needs)).items():
+            scope = tuple(namespaces) if namespaces is not None and len(namespaces) == 1 else None
+            self._watchers[watch] = self._watcher(watch, scope)
 
-        def watcher(resource: str, path: str, on_change: Callable[[str, Json, Instant], None]) -> Watcher:
-            required = resource in ("pods", "nodes")
-            return Watcher(cluster, recorder, resource=resource, path=path, on_change=on_change, required=required)
-
-        self._pods = watcher("pods", POD_PATH, self._pod)
-        self._nodes = watcher("nodes", NODE_PATH, self._node)
-        self._slices = watcher("endpointslices", "/apis/discovery.k8s.io/v1/endpointslices", self._slice)
-        self._events = watcher("events", "/api/v1/events", self._event)
-        self._watchers = (self._pods, self._nodes, self._slices, self._events)
+    def _watcher(self, watch: Watched, scope: tuple[str, ...] | None) -> Watcher:
+        on_change = {Watched.PODS: self._pod, Watched.NODES: self._node, Watched.ENDPOINT_SLICES: self._slice}
+        root, plural = _PLACES[watch]
+        return Watcher(
+            self._cluster,
+            self._recorder,
+            resource=watch,
+            path=f"{root}/{plural}" if scope is None else f"{root}/namespaces/{quote(scope[0], safe='')}/{plural}",
+            on_change=on_change[watch],
+            namespaces=scope,
+            required=watch in (Watched.PODS, Watched.NODES),
+        )
 
     async def start(self) -> None:
         """Start the watches and return when pods and nodes are listed. ClusterError when one of these two is refused,
         or not had within START_S.
         """
         self._task("standstill", watch_standstill(self._recorder))
-        tasks = [self._task(watcher.resource, watcher.run()) for watcher in self._watchers]
-        for watcher, task in zip((self._pods, self._nodes), tasks, strict=False):
-            await self._first_list(watcher, task)
+        tasks: dict[Watched, asyncio.Task[None]] = {}
+        for watch, watcher in self._watchers.items():
+            tasks[watch] = self._task(watcher.resource, watcher.run())
+        for need in _ALWAYS:
+            await self._first_list(self._watchers[need.watch], tasks[need.watch])
         self._task("answers", watch_answers(self._cluster, self._recorder))
 
     async def _first_list(self, watcher: Watcher, task: asyncio.Task[None]) -> None:
@@ -178,14 +202,14 @@ class Observer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def close_list(self, targets: Iterable[str], namespaces: Iterable[str]) -> None:
-        """List pods, nodes and EndpointSlices anew, before anything of the run is removed, and write down what is
+        """List everything that is watched anew, before anything of the run is removed, and write down what is
         there and what the watches missed. Takes at most 20 s; what goes wrong is in the history, never raised.
 
         `targets`: node names; `namespaces`: the workload's.
         """
-        listed = (self._pods, self._nodes, self._slices)
+        watchers = self._watchers.values()
         await close_list(
-            self._cluster, self._recorder, listed, targets=frozenset(targets), namespaces=frozenset(namespaces)
+            self._cluster, self._recorder, watchers, targets=frozenset(targets), namespaces=frozenset(namespaces)
         )
 
     def wrote(self, resource: str, resource_version: str) -> None:
@@ -201,23 +225,28 @@ class Observer:
     @property
     def pods(self) -> list[Json]:
         """Pods as last seen (API objects)."""
-        return list(self._pods.objects.values())
+        return self._objects(Watched.PODS)
 
     @property
     def nodes(self) -> list[Json]:
         """Nodes as last seen (API objects)."""
-        return list(self._nodes.objects.values())
+        return self._objects(Watched.NODES)
 
     @property
     def slices(self) -> list[Json]:
-        """EndpointSlices as last seen (API objects)."""
-        return list(self._slices.objects.values())
+        """EndpointSlices as last seen (API objects); LookupError when nobody declared that they are needed."""
+        return self._objects(Watched.ENDPOINT_SLICES)
 
-    def world(self, *, kubernetes_version: str) -> World:
-        """The picture as a frozen value."""
-        nodes: Iterable[WorldNode] = sorted(map(node_from_api, self.nodes), key=lambda node: node.name)
-        pods: Iterable[WorldPod] = sorted(map(pod_from_api, self.pods), key=lambda pod: pod.key)
-        return World(tuple(nodes), tuple(pods), kubernetes_version)
+    def _objects(self, watch: Watched) -> list[Json]:
+        watcher = self._watchers.get(watch)
+        if watcher is None:
+            raise LookupError(f"{watch} are not watched: nobody declared that they are needed")
+        return list(watcher.objects.values())
+
+    def snapshot(self, *, kubernetes_version: str) -> LiveSnapshot:
+        """The picture as it is now, to be made into a cluster state or a world file."""
+        taken = self._recorder.now().wall
+        return LiveSnapshot(self.nodes, self.pods, kubernetes_version, taken)
 
     async def until(self, condition: Callable[[], bool], *, timeout_s: float) -> bool:
         """Wait until `condition()` holds, looked at after every change; False when `timeout_s` went by first."""
@@ -236,7 +265,7 @@ class Observer:
         task = asyncio.get_running_loop().create_task(wake())
         self._waking = task
 
-    def _pod(self, change: str, obj: Json, arrived: Instant) -> None:
+    def _pod(self, change: Change, obj: Json, arrived: Instant) -> None:
         seen = pod_seen(change, obj)
         self._writes.shown("pods", change, seen.resource_version, arrived)
         self._recorder.record(seen, source="watch", at=arrived, origin_wall=obj["metadata"].get("deletionTimestamp"))
@@ -244,24 +273,22 @@ class Observer:
             listener(seen, arrived)
         self._notify()
 
-    def _node(self, change: str, obj: Json, arrived: Instant) -> None:
+    def _node(self, change: Change, obj: Json, arrived: Instant) -> None:
         seen = node_seen(change, obj)
         self._writes.shown("nodes", change, seen.resource_version, arrived)
-        state = (seen.taints, seen.unschedulable, seen.ready, seen.taints_by, seen.unschedulable_by)
-        if change == "MODIFIED" and self._seen_nodes.get(seen.uid) == state:
+        state = (
+            *(seen.taints, seen.unschedulable, seen.ready, seen.taints_by, seen.unschedulable_by),
+            *(seen.labels, seen.conditions),
+        )
+        if change is Change.MODIFIED and self._seen_nodes.get(seen.uid) == state:
             return  # heartbeats: nothing that matters here changed
         self._seen_nodes[seen.uid] = state
         self._recorder.record(seen, source="watch", at=arrived)
         self._notify()
 
-    def _slice(self, change: str, obj: Json, arrived: Instant) -> None:
+    def _slice(self, change: Change, obj: Json, arrived: Instant) -> None:
         self._recorder.record(slice_seen(change, obj), source="watch", at=arrived)
         self._notify()
-
-    def _event(self, change: str, obj: Json, arrived: Instant) -> None:
-        if change == "ADDED":
-            stamp = obj.get("eventTime") or obj.get("lastTimestamp")
-            self._recorder.record(kube_event_seen(obj), source="watch", at=arrived, origin_wall=stamp)
 
 
 class _Writes:
@@ -280,9 +307,9 @@ class _Writes:
         else:
             _remember(self._answers, (resource, version), at)
 
-    def shown(self, resource: str, change: str, version: str, at: Instant) -> None:
+    def shown(self, resource: str, change: Change, version: str, at: Instant) -> None:
         """A line came; what was learnt from a list says nothing about the watch."""
-        if change not in ("ADDED", "MODIFIED"):
+        if change not in (Change.ADDED, Change.MODIFIED):
             return
         answer = self._answers.pop((resource, version), None)
         if answer is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.cluster.ports import Progress, Tick
+from harness.cluster.ports import Progress
+from harness.model.events import LoadWindow
 
 
 class SafeProgress:
@@ -25,7 +26,7 @@ class SafeProgress:
         """A phase begins."""
         self._try(lambda: self._inner.phase(name, length_s=length_s))
 
-    def tick(self, tick: Tick) -> None:
+    def tick(self, tick: LoadWindow) -> None:
         """A second of traffic."""
         self._try(lambda: self._inner.tick(tick))
 

@@ -1,4 +1,4 @@
-"""A cluster's snapshot: read from an API server by pages, kept in a file, made into an `Inventory`.
+"""A cluster's snapshot: read from an API server by pages, kept in a file, made into a `ClusterState`.
 
 ::
 
@@ -12,6 +12,7 @@ A file is a v1 List in JSON; `read_world` also takes what ``kubectl get nodes,po
 
 from harness.snapshot.collect import Reading, pages
 from harness.snapshot.convert import Builder
+from harness.snapshot.live import LiveSnapshot, nodes_of
 from harness.snapshot.worldfile import Header, WorldWriter, read_world
 
-__all__ = ["Builder", "Header", "Reading", "WorldWriter", "pages", "read_world"]
+__all__ = ["Builder", "Header", "LiveSnapshot", "Reading", "WorldWriter", "nodes_of", "pages", "read_world"]

@@ -11,11 +11,6 @@ from harness.errors import ClusterError, UsageError
 from harness.formats.values import duration_s
 from harness.semantics.eviction.settings import BUSY, Gate, NodeLifecycle, Settings, settings_for
 
-#: What a verdict allows a control plane at least. The predictor's own defaults are those of a quiet lab; a machine that
-#: also runs the service and the load is busier, and a control plane that takes a second is slow, not wrong. What a run
-#: measures beyond a quiet machine's time comes on top (harness.check.latency).
-RUN_LATENCY = BUSY
-
 _PODS = "/api/v1/namespaces/kube-system/pods"
 _COMPONENTS = ("kube-controller-manager", "kube-apiserver")
 
@@ -68,7 +63,10 @@ def settings_of(version: str, flags: Sequence[str]) -> tuple[Settings, tuple[str
             settings = reader(settings, value.strip("'\""))
         except ValueError:
             notes.append(f"{component} has --{name}={value}, which could not be read: Kubernetes' default is assumed")
-    return replace(settings, latency=RUN_LATENCY), tuple(notes)
+    # What a verdict allows a control plane at least. The predictor's own defaults are those of a quiet lab; a machine
+    # that also runs the service and the load is busier, and a control plane that takes a second is slow, not wrong.
+    # What a run measures beyond a quiet machine's time comes on top (harness.check.latency).
+    return replace(settings, latency=BUSY), tuple(notes)
 
 
 def _gates_on(value: str) -> frozenset[Gate]:

@@ -15,12 +15,12 @@ from harness.model.state import (
     LabelTerm,
     NodeTerm,
     Operator,
+    Owner,
     PodTerm,
     TopologySpreadConstraint,
     amount,
 )
 from harness.model.taints import Taint, Toleration, taints_from_api, tolerations_from_api
-from harness.model.world import Owner
 from harness.snapshot import wire
 
 T = TypeVar("T")

@@ -99,13 +99,11 @@ def _require_format(folder: RunFolder, history: History) -> None:
     if not history.entries or not isinstance(history.entries[0].fact, events.RunStarted):
         raise invalid(file, "a history starts with RunStarted")
     written = history.started.format
-    if written < events.FORMAT:
+    if written < events.FIRST_JUDGED:
         raise UsageError(
             f"{file}: written by an older taintlab (format {written}), which kept nothing that proves that a pod "
             "stayed: run the experiment again, or look at what was judged then with `taintlab report`"
         )
-    if written > events.FORMAT:
-        raise UsageError(f"{file}: format {written}, written by a newer taintlab: judge it with that one")
 
 
 def _require_length(folder: RunFolder, history: History, experiment: Experiment) -> None:

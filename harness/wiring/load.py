@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.clock import Clock
-from harness.cluster.ports import Tick, Traffic
+from harness.cluster.ports import Traffic
 from harness.errors import LoadFailed
+from harness.model.events import LoadWindow
 from harness.model.experiment import Experiment, Load
 from loadgen.config import ArrivalKind, ConnectionKind, LoadConfig
 from loadgen.process import LoadProcess
@@ -57,7 +58,7 @@ class LoadgenDriver:
         """LoadFailed when it does not come up."""
         await self._process.start(self._config, self._folder, prefix=self._prefix, keep_secrets=self._keep_secrets)
 
-    async def ticks(self) -> AsyncIterator[Tick]:
+    async def ticks(self) -> AsyncIterator[LoadWindow]:
         """Live seconds."""
         async for second in self._process.seconds():
             yield tick_of(second)
@@ -74,12 +75,12 @@ class LoadgenDriver:
         return Traffic(ok=True, summary=plain)
 
 
-def tick_of(second: Second) -> Tick:
+def tick_of(second: Second) -> LoadWindow:
     """A live second in the run's words. Bad is what an objective calls bad (failed, or slower than the strictest
     threshold), counted
     as soon as that is certain: a guard that waited for answers would see a hang only one timeout later.
     """
-    return Tick(
+    return LoadWindow(
         due=second.due,
         sent=second.sent,
         done=second.done,

@@ -18,7 +18,6 @@ from harness.formats.labels import selector
 from harness.formats.problems import BadValue
 from harness.impact import Change, Expectation, PolicyPlan, assess, evictions_by, judge
 from harness.impact.diff import PlanDiff, check_plan, compare
-from harness.impact.evictions import world_node
 from harness.model.experiment import Target
 from harness.model.state import ClusterState, Node
 from harness.plan.targets import choose_targets
@@ -133,7 +132,7 @@ def _targets(text: str, nodes: Sequence[Node]) -> tuple[str, ...]:
         terms = selector(text)
     except BadValue as error:
         raise UsageError(f"--nodes {text}: {error}") from error
-    return choose_targets(Target(selector=terms), [world_node(node) for node in nodes])
+    return choose_targets(Target(selector=terms), nodes)
 
 
 def read_plans(first: Path, second: Path) -> PlanDiff:

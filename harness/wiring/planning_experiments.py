@@ -14,7 +14,7 @@ from harness.errors import UsageError
 from harness.formats.experiment import read_experiment
 from harness.impact import Change, Expectation, PolicyPlan, PredictedEvictions, assess, judge
 from harness.impact.applied import applied, counted_budgets
-from harness.impact.evictions import pods_on, world_node, world_pod
+from harness.impact.evictions import pods_on
 from harness.impact.impact import workload_of
 from harness.lab.topology import Topology, default_topology, read_topology_file
 from harness.model.experiment import (
@@ -27,7 +27,6 @@ from harness.model.experiment import (
     TolerationsFault,
 )
 from harness.model.state import HOSTNAME_LABEL, ClusterState, Node, amount
-from harness.model.world import World
 from harness.plan.predict import predict_planned
 from harness.plan.schedule import describe, make_steps
 from harness.plan.targets import choose_targets
@@ -51,12 +50,11 @@ async def plan_file(
 def plan_experiment(experiment: Experiment, seen: PlanInput, expectations: Sequence[Expectation]) -> PolicyPlan:
     """What an experiment would do: its workload applied (unless it is there already), then its faults."""
     inventory, notes = _with_workload(seen.inventory, experiment.workload, seen.settings)
-    nodes = [world_node(node) for node in inventory.nodes]
-    targets = choose_targets(experiment.target, nodes) if experiment.target is not None else ()
+    targets = choose_targets(experiment.target, inventory.nodes) if experiment.target is not None else ()
     pods = pods_on(inventory, targets)
-    world = World(tuple(nodes), tuple(map(world_pod, pods)), inventory.kubernetes_version)
+    here = replace(inventory, pods=pods)
     steps = make_steps(experiment, targets)
-    predictions = {p.pod: p for p in predict_planned(experiment, steps, targets, world, seen.settings)}
+    predictions = {p.pod: p for p in predict_planned(experiment, steps, targets, here, seen.settings)}
     change = Change(
         targets=targets,
         taints=tuple(fault.taint for fault in experiment.faults if isinstance(fault, TaintFault)),

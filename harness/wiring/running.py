@@ -9,8 +9,8 @@ import platform
 import secrets
 import signal
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import harness
 from harness.adapters.prometheus import PrometheusMetrics
 from harness.check.judge import Judgement
+from harness.check.needs import needs_of
 from harness.clock import Clock, wall_text
 from harness.cluster.ledger import Header, Ledger
 from harness.cluster.ports import Progress
@@ -33,7 +34,7 @@ from harness.history.seal import seal
 from harness.model import events
 from harness.model.experiment import Experiment
 from harness.model.plan import Plan
-from harness.model.world import World, node_from_api
+from harness.model.state import Node
 from harness.plan.predict import predict_planned
 from harness.plan.schedule import describe, make_steps
 from harness.plan.targets import choose_targets
@@ -43,6 +44,7 @@ from harness.run.drivers import Drivers
 from harness.run.observe import NODE_PATH, Observer
 from harness.run.progress import SafeProgress
 from harness.run.workload import Workload
+from harness.snapshot import LiveSnapshot, nodes_of
 from harness.wiring.alive import this_process
 from harness.wiring.judging import judge_folder
 from harness.wiring.load import LoadgenDriver, load_config
@@ -168,7 +170,7 @@ async def _preflight(experiment: Experiment, place: ClusterSession, clock: Clock
     if experiment.target is None:
         return ()
     listed = (await place.cluster.list(NODE_PATH)).items
-    targets = choose_targets(experiment.target, [node_from_api(node) for node in listed])
+    targets = choose_targets(experiment.target, nodes_of(listed))
     for node in listed:
         claim = claim_of(node) if node["metadata"]["name"] in targets else None
         if claim is not None:
@@ -197,22 +199,21 @@ async def _conduct(
     *,
     keep_secrets: bool,
 ) -> RunOutcome:
-    observer = Observer(place.cluster, recorder)
+    observer = Observer(place.cluster, recorder, needs_of(experiment))
     try:
         await observer.start()
         offset_ms = await place.cluster.clock_offset_ms()
         if offset_ms is not None:
             recorder.record(events.SkewMeasured(round(offset_ms, 1), _DATE_HEADER_ERROR_MS), source="run")
-        world = observer.world(kubernetes_version=place.kubernetes_version)
-        _write_versions(folder, place, world)
+        _write_versions(folder, place, nodes_of(observer.nodes))
         steps = make_steps(experiment, targets)
         write_json(folder.plan, Plan(identity.run, experiment.name, targets, steps, ()))
         _announce(experiment, place, targets, progress)
 
-        def before_fault(now: World) -> None:
+        def before_fault(now: LiveSnapshot) -> None:
             """The pods are there now: predict, and keep world and plan as they are before anything is touched."""
-            predictions = predict_planned(experiment, steps, targets, now, place.settings)
-            write_json(folder.world, now)
+            predictions = predict_planned(experiment, steps, targets, now.state(), place.settings)
+            write_whole(folder.world, replace(now, flags=place.flags).world_file(cluster=place.cluster.name))
             write_json(folder.plan, Plan(identity.run, experiment.name, targets, steps, predictions))
 
         now = clock.now()
@@ -283,23 +284,23 @@ def _announce(experiment: Experiment, place: ClusterSession, targets: tuple[str,
         progress.say(f"will put {describe(fault)}" + (f" on {', '.join(targets)}" if targets else ""))
 
 
-def _write_versions(folder: RunFolder, place: ClusterSession, world: World) -> None:
-    if not world.nodes:
+def _write_versions(folder: RunFolder, place: ClusterSession, nodes: Sequence[Node]) -> None:
+    if not nodes:
         raise ClusterError(f"{place.cluster.name} has no nodes")
     versions = {
         "taintlab": harness.__version__,
         "kubernetes": place.kubernetes_version,
         "python": platform.python_version(),
     }
-    nodes = [
+    told = [
         {"name": node.name, "labels": dict(node.labels), "taints": [str(taint) for taint in node.taints]}
-        for node in world.nodes
+        for node in sorted(nodes, key=lambda node: node.name)
     ]
     body = {
         "versions": versions,
         "reach": place.reach,
         "settings": place.settings,
-        "environment": {"cluster": place.cluster.name, "nodes": nodes},
+        "environment": {"cluster": place.cluster.name, "nodes": told},
     }
     write_json(folder.versions, body)
 

@@ -9,8 +9,8 @@ import pytest
 from harness.formats.experiment import experiment_files, read_experiment
 from harness.formats.experiment.manifests import pod_template
 from harness.model.experiment import Experiment
+from harness.model.state import ClusterState, Node, Phase, Pod, PodTemplate
 from harness.model.taints import tolerations_from_api
-from harness.model.world import World, WorldNode, WorldPod
 from harness.plan.predict import predict_planned
 from harness.plan.schedule import make_steps
 from harness.plan.targets import choose_targets
@@ -21,10 +21,10 @@ NODES = (("general-1", "general"), ("general-2", "general"), ("spot-1", "spot"),
 STAYS = None
 
 
-def world_of(experiment: Experiment) -> World:
+def world_of(experiment: Experiment) -> ClusterState:
     """Four nodes, as many as the default lab has; of each object, the pods it makes, on its nodes in turn."""
-    nodes = tuple(WorldNode(name, f"uid-{name}", labels={"pool": pool}) for name, pool in NODES)
-    pods: list[WorldPod] = []
+    nodes = tuple(Node(name, {"pool": pool}, uid=f"uid-{name}") for name, pool in NODES)
+    pods: list[Pod] = []
     for manifest in experiment.workload:
         template = pod_template(manifest)
         if template is None:
@@ -32,20 +32,24 @@ def world_of(experiment: Experiment) -> World:
         wanted = (template["spec"].get("nodeSelector") or {}).items()
         homes = [node.name for node in nodes if all(node.labels.get(key) == value for key, value in wanted)]
         replicas = manifest.body["spec"].get("replicas", 1) if manifest.kind != "Pod" else 1
+        alike = PodTemplate(
+            namespace="default",
+            labels=template["metadata"]["labels"],
+            tolerations=tolerations_from_api(template["spec"].get("tolerations")),
+        )
         pods += [
-            WorldPod(
-                namespace="default",
+            Pod(
                 name=manifest.name if manifest.kind == "Pod" else f"{manifest.name}-{number}",
                 uid=f"uid-{manifest.name}-{number}",
                 node=homes[number % len(homes)],
-                phase="Running",
-                tolerations=tolerations_from_api(template["spec"].get("tolerations")),
-                labels=template["metadata"]["labels"],
+                phase=Phase.RUNNING,
                 ready=True,
+                deleting=False,
+                template=alike,
             )
             for number in range(replicas)
         ]
-    return World(nodes=nodes, pods=tuple(pods), kubernetes_version="v1.35.4")
+    return ClusterState(nodes=nodes, pods=tuple(pods), kubernetes_version="v1.35.4")
 
 
 @pytest.mark.parametrize(

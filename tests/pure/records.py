@@ -28,8 +28,10 @@ from harness.model.experiment import (
     TaintFault,
     Target,
 )
+from harness.model.needs import Watched
 from harness.model.plan import Action, Plan, Prediction, Step
 from harness.model.taints import Effect, Taint, Toleration
+from harness.model.words import Change, RunState
 from harness.semantics.eviction.settings import Settings
 from loadgen.rows import Outcome, Rows
 
@@ -93,7 +95,7 @@ class MadePod:
     def seen(self, change: str, **changes: object) -> events.PodSeen:
         """One sighting."""
         values: dict[str, object] = {
-            "change": change,
+            "change": Change(change),
             "namespace": "default",
             "name": self.name,
             "uid": self.uid,
@@ -108,6 +110,9 @@ class MadePod:
             "owner_name": self.owner,
             "owner_uid": f"uid-{self.owner}" if self.owner else "",
             "resource_version": "1",
+            "spec_grace_s": GRACE_S,
+            "mirror": False,
+            "labels": {},
         }
         return events.PodSeen(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -190,7 +195,8 @@ class MadeRun:
             detail = {"resourceVersion": f"rv-{step}"}
             return [(start, events.StepInvoked(step, action, subject)), (end, events.StepDone(step, detail))]
 
-        out: list[tuple[float, events.Fact]] = [(0.05, events.SkewMeasured(0.0, 500.0)), (0.1, node_seen("LISTED", ()))]
+        out: list[tuple[float, events.Fact]] = [(0.01, events.WatchStarted(watch)) for watch in Watched]
+        out += [(0.05, events.SkewMeasured(0.0, 500.0)), (0.1, node_seen(Change.LISTED, ()))]
         for name, start in (("warmup", 1.0), ("baseline", 3.0), ("fault", 12.98), ("recovery", 43.0)):
             out += deed(f"phase-{name}", "phase", name, start, start)
         if self.injected and self.faults:
@@ -205,7 +211,7 @@ class MadeRun:
         out += self.extra
         out += self._closing_lists()
         if self.state:
-            out.append((66.0, events.RunEnded(self.state)))
+            out.append((66.0, events.RunEnded(RunState(self.state))))
         return out
 
     def _faulted(self, deed: Callable[..., list[tuple[float, events.Fact]]]) -> list[tuple[float, events.Fact]]:
@@ -238,12 +244,28 @@ class MadeRun:
 
 
 def node_seen(
-    change: str, taints: tuple[Taint, ...], *, version: str = "0", by: str | None = None, cordoned: bool = False
+    change: str,
+    taints: tuple[Taint, ...],
+    *,
+    version: str = "0",
+    by: str | None = None,
+    cordoned: bool = False,
+    ready: str = "True",
 ) -> events.NodeSeen:
     """A sighting of the target node. `by`: who wrote the field last (None: ourselves, where it has a taint)."""
     wrote = ("taintlab 2026-01-01T00:00:00Z" if taints or cordoned else "") if by is None else by
     return events.NodeSeen(
-        change, NODE, "uid-n1", tuple(t.to_api() for t in taints), cordoned, True, version, wrote, wrote
+        Change(change),
+        NODE,
+        "uid-n1",
+        tuple(t.to_api() for t in taints),
+        cordoned,
+        ready == "True",
+        version,
+        wrote,
+        wrote,
+        labels={},
+        conditions={"Ready": ready},
     )
 
 

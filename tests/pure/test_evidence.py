@@ -197,7 +197,7 @@ def test_a_pod_that_survived_wrongly_needs_the_same_proof() -> None:
         assert verdict(good(pods=[MadePod("stays")], predictions=(), closing=closing).record())[0] is expected
 
 
-@pytest.mark.parametrize("resource", ["pods", "nodes", "endpointslices", "events"])
+@pytest.mark.parametrize("resource", ["pods", "nodes", "endpointslices"])
 def test_a_watch_that_was_lost_for_good_never_passes(resource: str) -> None:
     run = good(extra=[(50.0, events.WatchLost(resource, 49 * S, "503"))])
     assert verdict(run.record())[0] is Verdict.INCONCLUSIVE
@@ -207,7 +207,7 @@ def test_a_watch_that_was_lost_for_good_never_passes(resource: str) -> None:
     assert verdict(run.record())[0] in (Verdict.PASS, Verdict.INCONCLUSIVE)
 
 
-@pytest.mark.parametrize("resource", ["pods", "endpointslices", "events"])
+@pytest.mark.parametrize("resource", ["pods", "endpointslices"])
 def test_a_hiccup_of_a_watch_spoils_nothing(resource: str) -> None:
     hiccup: list[tuple[float, events.Fact]] = [
         (30.0, events.WatchLost(resource, 29 * S, "reset")),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from harness.cluster.ports import Tick
+from harness.model.events import LoadWindow
 from harness.run.guards.bad_ratio import BadRatioGuard
 
 
-def tick(due: int, bad: int) -> Tick:
+def tick(due: int, bad: int) -> LoadWindow:
     """A second with `bad` of `due` requests bad."""
-    return Tick(due=due, sent=due, done=due, bad=bad, p50_ms=1, p99_ms=2, in_flight=0, lateness_p99_ms=0, cpu=0.1)
+    return LoadWindow(due=due, sent=due, done=due, bad=bad, p50_ms=1, p99_ms=2, in_flight=0, lateness_p99_ms=0, cpu=0.1)
 
 
 CASES = {

@@ -12,6 +12,7 @@ import time
 import typing
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ from harness.history.read import History, read_history
 from harness.history.record import Recorder
 from harness.model import events
 from harness.model.experiment import PhaseName
+from harness.model.needs import Watched
+from harness.model.words import Change
 
 S = 1_000_000_000
 
@@ -83,7 +86,9 @@ def example(kind: type) -> events.Fact:
     values: dict[str, object] = {}
     for number, field in enumerate(dataclasses.fields(kind)):
         hint = str(hints[field.name])
-        if "tuple[str" in hint:
+        if isinstance(hints[field.name], type) and issubclass(hints[field.name], Enum):
+            values[field.name] = list(hints[field.name])[-1]
+        elif "tuple[str" in hint:
             values[field.name] = (f"text {number}",)
         elif "tuple[tuple" in hint:
             values[field.name] = ((number + 0.5, 1.0),)
@@ -187,6 +192,7 @@ def test_foreign_text_that_is_no_text_can_be_read_again(writer: Writer) -> None:
 
 
 def test_a_loss_is_open_until_the_watch_is_regained(writer: Writer) -> None:
+    writer.at(0, *map(events.WatchStarted, Watched))
     writer.at(4, events.WatchLost("pods", 3 * S, "503")).at(5, events.WatchLost("nodes", 4 * S, "503"))
     writer.at(6, events.WatchGap("pods", 3 * S, "503", 7 * S))
     history = writer.at(9, events.WatchGap(events.ALL_WATCHES, 8 * S, "stood still", 10 * S)).read()
@@ -231,7 +237,7 @@ def test_phases_end_where_the_next_begins_and_the_last_where_the_load_stops(writ
 def pod(change: str, **fields: object) -> events.PodSeen:
     """A sighting of pod default/p, uid u."""
     values: dict[str, object] = {
-        "change": change,
+        "change": Change(change),
         "namespace": "default",
         "name": "p",
         "uid": "u",
@@ -265,7 +271,9 @@ def test_the_story_of_a_pod_that_is_evicted(writer: Writer) -> None:
 
 @pytest.mark.parametrize("change", ["LISTED", "VANISHED"])
 def test_a_deletion_learnt_from_a_list_is_marked_blind(change: str, writer: Writer) -> None:
-    writer.at(0, pod("LISTED")).at(4, pod(change, deletion_timestamp="2026-01-01T00:00:00Z"))
+    writer.at(0, events.WatchStarted(Watched.PODS), pod("LISTED")).at(
+        4, pod(change, deletion_timestamp="2026-01-01T00:00:00Z")
+    )
     history = writer.at(4, events.WatchGap("pods", 2 * S, "connection reset")).read()
     story = pod_stories(history)["u"]
     assert (story.deleting_ns, story.blind) == (4 * S, True)

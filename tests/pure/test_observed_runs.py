@@ -22,6 +22,7 @@ from harness.history.read import read_history
 from harness.history.record import Recorder
 from harness.model import events
 from harness.model.experiment import CordonFault, Expect, Fault, Manifest, Phases, RecoveryExpectation, TaintFault
+from harness.model.needs import Need, Watched
 from harness.model.plan import Action, Plan, Prediction, Step
 from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import PodVerdict, Verdict
@@ -31,7 +32,7 @@ from tests.fakes.virtual_loop import VirtualClock, run, stand_still
 from tests.fakes.watch_weather import StormyCluster
 from tests.pure.records import FOREVER, IN_MEMORY, NODE, SPOT, MadeRun, stamp
 
-SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
+SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 AT = f"{NODE_PATH}/{NODE}"
 POD = f"{POD_PATH}/p"
 INJECTED, FAULT_S, ENDS = 2.0, 6.0, 12.0
@@ -127,7 +128,7 @@ class World:
         await self.write(AT, self.node(taints=False))
         await self.write(POD, self.pod())
         recorder = Recorder(path, VirtualClock(), run_id="r")
-        observer = Observer(self.cluster, recorder)
+        observer = Observer(self.cluster, recorder, [Need(Watched.ENDPOINT_SLICES, frozenset(["default"]))])
         await observer.start()
         recorder.record(events.SkewMeasured(0.0, 500.0), source="run")
 
@@ -207,9 +208,6 @@ GOOD = {
     "the node watch ends in order and comes back": World(
         weather=lost(Indeterminate("reset"), at=3.0, path=NODE_PATH, until=3.1)
     ),
-    "a short loss of all four": World(
-        THREE, leaves_at=5.05, weather=lost(TryLater("429", status=429), at=6.5, path="/api/v1/events", until=6.6)
-    ),
     "a standstill of 200 ms while nothing happens": World(THREE, leaves_at=5.05, weather=stopped(3.5, 0.2)),
     "a standstill of 200 ms across the eviction": World(THREE, leaves_at=5.2, weather=stopped(5.1, 0.2)),
 }
@@ -251,7 +249,7 @@ def test_a_half_open_pod_watch_never_passes() -> None:
     assert "closing list shows" in next(fact.why for _, fact in facts(record.history, events.WatchGap))
 
 
-@pytest.mark.parametrize("path", [NODE_PATH, SLICES, "/api/v1/events"])
+@pytest.mark.parametrize("path", [NODE_PATH, SLICES])
 def test_any_other_watch_that_is_dead_never_passes(path: str) -> None:
     judgement, _ = judged(World(weather=lost(Indeterminate("503", status=503), path=path)))
     assert judgement.verdict in (Verdict.INCONCLUSIVE, Verdict.INVALID), judgement.reason

@@ -16,6 +16,7 @@ from harness.history.query import gaps, unseen
 from harness.history.read import History, read_history
 from harness.history.record import Recorder
 from harness.model import events
+from harness.model.needs import Watched
 from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import PodVerdict
 from tests.fakes.cluster import FakeCluster
@@ -46,6 +47,7 @@ def history_of(folder: Path, late_s: Callable[[float], float], error: Exception 
 
     async def story() -> None:
         recorder = Recorder(folder / "history.jsonl", VirtualClock(), run_id="r")
+        recorder.record(events.WatchStarted(Watched.PODS), source="watch")
         task = asyncio.create_task(watch_answers(Slow(late_s, error), recorder))
         await asyncio.sleep(10)
         task.cancel()

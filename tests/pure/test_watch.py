@@ -16,6 +16,7 @@ from harness.history.query import facts, gaps, open_losses
 from harness.history.read import History, read_history
 from harness.history.record import Recorder
 from harness.model import events
+from harness.model.needs import Need, Watched
 from harness.run.observe import NODE_PATH, POD_PATH, Observer
 from tests.fakes.virtual_loop import VirtualClock, run, stand_still
 from tests.fakes.watch_weather import StormyCluster
@@ -33,7 +34,7 @@ class Rig:
         self.path = folder / "history.jsonl"
         self.recorder = Recorder(self.path, clock, run_id="r")
         self.told: list[tuple[str, str]] = []
-        self.watcher = Watcher(self.cluster, self.recorder, resource="pods", path=PODS, on_change=self._on_change)
+        self.watcher = Watcher(self.cluster, self.recorder, resource=Watched.PODS, path=PODS, on_change=self._on_change)
 
     def _on_change(self, change: str, obj: Json, arrived: Instant) -> None:
         self.told.append((change, obj["metadata"]["name"]))
@@ -242,7 +243,7 @@ def observe(folder: Path, story: Callable[[StormyCluster, Observer], Awaitable[N
         cluster.put(f"{PODS}/a", {"metadata": {"namespace": "default"}, "spec": {"nodeName": "n1"}})
         cluster.put(f"{PODS}/b", {"metadata": {"namespace": "other"}, "spec": {"nodeName": "n2"}})
         recorder = Recorder(folder / "history.jsonl", clock, run_id="r")
-        observer = Observer(cluster, recorder)
+        observer = Observer(cluster, recorder, [Need(Watched.ENDPOINT_SLICES)])
         try:
             await observer.start()
             await asyncio.sleep(2)
@@ -300,7 +301,7 @@ def test_a_standstill_is_a_gap_of_all_watches(tmp_path: Path) -> None:
         await asyncio.sleep(5)
 
     history = observe(tmp_path, story)
-    for resource in ("pods", "nodes", "endpointslices", "events"):
+    for resource in Watched:
         ((since, until),) = [(gap.start_ns / 1e9, gap.end_ns / 1e9) for gap in gaps(history, resource)]
         assert since == pytest.approx(3.0, abs=0.06)
         assert 6.01 + 0.75 <= until < 7.0

@@ -1,7 +1,7 @@
-"""A cluster for planning: richer than `harness.model.world`, lean enough for 150,000 pods.
+"""A cluster at one moment, as snapshots, runs and plans have it: lean enough for 150,000 pods.
 
 Pods of one workload share one `PodTemplate`, told apart by identity; everything else is as the API server stores it,
-numbers parsed. What could not be read is named in `Inventory.missing`, never silently empty.
+numbers parsed. What could not be read is named in `ClusterState.missing`, never silently empty.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from harness.model.state.pods import (
     HostPort,
     Inclusion,
     NewPod,
+    Owner,
     Phase,
     Pod,
     PodTemplate,
@@ -60,6 +61,7 @@ __all__ = [
     "Node",
     "NodeTerm",
     "Operator",
+    "Owner",
     "PersistentVolume",
     "PersistentVolumeClaim",
     "Phase",
@@ -83,7 +85,7 @@ __all__ = [
 
 
 class Subject(StrEnum):
-    """What an inventory is made of: resource names as permissions spell them."""
+    """What a cluster state is made of: resource names as permissions spell them."""
 
     NODES = "nodes"
     PODS = "pods"
@@ -134,7 +136,7 @@ class ClusterState:
 
     def __repr__(self) -> str:
         """In short: whoever prints one by accident (asyncio does, on exit) would wait for 150,000 pods."""
-        return f"<Inventory of {len(self.nodes)} nodes and {len(self.pods)} pods>"
+        return f"<ClusterState of {len(self.nodes)} nodes and {len(self.pods)} pods>"
 
     def knows(self, *subjects: Subject) -> bool:
         """Whether all of these were read."""

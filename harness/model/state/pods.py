@@ -8,7 +8,15 @@ from enum import StrEnum
 
 from harness.model.state.selectors import NOTHING, LabelSelector, NodeTerm
 from harness.model.taints import Toleration
-from harness.model.world import Owner
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The controlling owner of a pod: ``ReplicaSet/web-7d9``."""
+
+    kind: str
+    name: str
+    uid: str
 
 
 class Phase(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from harness.cluster.ports import Tick
+from harness.model.events import LoadWindow
 
 _SHORT_S, _LONG_S = 5, 30
 _MIN_REQUESTS, _MIN_BAD = 50, 10
@@ -19,9 +19,9 @@ class BadRatioGuard:
     def __init__(self, limit: float) -> None:
         """`limit`: the bad ratio in (0, 1]."""
         self._limit = limit
-        self._ticks: deque[Tick] = deque(maxlen=_LONG_S)
+        self._ticks: deque[LoadWindow] = deque(maxlen=_LONG_S)
 
-    def feed(self, tick: Tick) -> str | None:
+    def feed(self, tick: LoadWindow) -> str | None:
         """One more second; the reason to stop, or None."""
         self._ticks.append(tick)
         short = list(self._ticks)[-_SHORT_S:]

@@ -9,8 +9,8 @@ what the courses have in common (`ending`, `forecast`). No clock, no I/O, no cha
 from __future__ import annotations
 
 from harness.model.scenario import Scenario
+from harness.model.words import Outcome
 from harness.semantics.eviction.combine import Forecast, Refusal, Tainting, combine
-from harness.semantics.eviction.pod_outcome import Outcome
 from harness.semantics.eviction.settings import Settings, settings_for
 from harness.semantics.eviction.simulation import Simulation
 from harness.semantics.eviction.variants import simulations
