@@ -91,11 +91,13 @@ def _as_far_as_known(scenario: Scenario, replay: _Replay, settings: Settings) ->
     if not replay.lacks_grace:
         return predictions
     longest = predict(_with_longest_grace(scenario, replay.lacks_grace), settings).predictions
-    pairs = zip(predictions, longest, strict=True)
-    return tuple(one if _same(one, other) else _unsure(one, _NO_GRACE) for one, other in pairs)
+    others = {other.uid: other for other in longest}
+    return tuple(one if _same(one, others.get(one.uid)) else _unsure(one, _NO_GRACE) for one in predictions)
 
 
-def _same(one: Prediction, other: Prediction) -> bool:
+def _same(one: Prediction, other: Prediction | None) -> bool:
+    if other is None:
+        return False
     return (one.outcome, one.earliest_s, one.latest_s) == (other.outcome, other.earliest_s, other.latest_s)
 
 
