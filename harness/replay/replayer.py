@@ -12,21 +12,26 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, assert_never
 
 from harness.clock import Clock
 from harness.cluster.ports import Cluster, Components, Json
 from harness.errors import Indeterminate, NotFound, Refused, UsageError
 from harness.model.scenario import (
     CreatePod,
+    DeleteNode,
     DeletePod,
     Restart,
     Scenario,
     ScenarioPod,
+    SetCondition,
     SetTaints,
     SetTolerations,
+    StartHeartbeat,
+    StopHeartbeat,
     Write,
 )
+from harness.model.words import Change, Outcome
 from harness.plan.allowance import AROUND_S, Measured, What
 from harness.replay.bare_nodes import (
     create_namespace,
@@ -46,7 +51,7 @@ REPLAY_LABEL = "taintlab.dev/replay"
 class PodEnd:
     """What became of one pod name. `at_s`: deletionTimestamp first seen, seconds after time 0; None unless evicted."""
 
-    outcome: str
+    outcome: Outcome
     at_s: float | None = None
 
 
@@ -219,8 +224,10 @@ class Replayer:
             case Restart(component=component):
                 assert self._components is not None
                 await self._components.restart(component.value)
-            case _:
+            case DeleteNode() | StopHeartbeat() | StartHeartbeat() | SetCondition():
                 raise UsageError(f"a replay cannot perform {type(write).__name__}")
+            case _:
+                assert_never(write)
 
     async def _delete(self, stage: _Stage, pod: str) -> None:
         sighting = stage.sightings.setdefault(pod, _Sighting())
@@ -249,11 +256,11 @@ class Replayer:
                 continue
             meta = line.object["metadata"]
             sighting = stage.sightings.setdefault(meta["name"], _Sighting())
-            if line.type == "ADDED":
+            if line.type == Change.ADDED:
                 stage.sightings[meta["name"]] = sighting = _Sighting(exists=True)
-            if sighting.deleting_ns is None and (meta.get("deletionTimestamp") or line.type == "DELETED"):
+            if sighting.deleting_ns is None and (meta.get("deletionTimestamp") or line.type == Change.DELETED):
                 sighting.deleting_ns = line.arrived.mono_ns
-            if line.type == "DELETED":
+            if line.type == Change.DELETED:
                 sighting.exists = False
         raise Indeterminate("the server ended it")
 
@@ -276,13 +283,13 @@ def _ends(stage: _Stage, zero_ns: int) -> dict[str, PodEnd]:
     for name in dict.fromkeys(names):
         sighting = stage.sightings.get(name)
         if sighting is None or (not sighting.exists and sighting.deleting_ns is None):
-            out[name] = PodEnd("never-created")
+            out[name] = PodEnd(Outcome.NEVER_CREATED)
         elif sighting.deleting_ns is None:
-            out[name] = PodEnd("survives")
+            out[name] = PodEnd(Outcome.SURVIVES)
         elif sighting.by_us:
-            out[name] = PodEnd("deleted")
+            out[name] = PodEnd(Outcome.DELETED)
         else:
-            out[name] = PodEnd("evicted", round((sighting.deleting_ns - zero_ns) / 1e9, 4))
+            out[name] = PodEnd(Outcome.EVICTED, round((sighting.deleting_ns - zero_ns) / 1e9, 4))
     return out
 
 

@@ -1,4 +1,4 @@
-"""From wire objects of every kind to an inventory."""
+"""From wire objects of every kind to a cluster state."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _NO_PROVISIONER = "kubernetes.io/no-provisioner"
 
 
 class Builder:
-    """Takes objects as they come and makes an inventory of them. ValueError, naming the object, for values that
+    """Takes objects as they come and makes a cluster state of them. ValueError, naming the object, for values that
     Kubernetes does not know.
     """
 
@@ -77,7 +77,7 @@ class Builder:
             raise _unreadable(item, error) from error
 
     def build(self, *, kubernetes_version: str, taken: str | None, missing: Mapping[Subject, str]) -> ClusterState:
-        """The inventory of all that was added."""
+        """The cluster state of all that was added."""
         slices = _endpoints(self._rest.get(wire.EndpointSlice, ()))
         return ClusterState(
             nodes=tuple(self._nodes),

@@ -44,8 +44,8 @@ _KINDS: Mapping[str, Any] = {kind.__struct_config__.tag: kind for kind in SUBJEC
 _PODS_AND_NODES = ("Pod", "Node")
 
 
-def with_objects(inventory: ClusterState, bodies: Sequence[Mapping[str, Any]]) -> tuple[ClusterState, ClusterState]:
-    """`inventory` with the manifests' objects in it, and those objects alone; their pods are for `new_pods`, and their
+def with_objects(state: ClusterState, bodies: Sequence[Mapping[str, Any]]) -> tuple[ClusterState, ClusterState]:
+    """`state` with the manifests' objects in it, and those objects alone; their pods are for `new_pods`, and their
     budgets are in the second only, since nobody has counted them yet. ValueError for what could not be stored.
     """
     builder = Builder()
@@ -57,16 +57,16 @@ def with_objects(inventory: ClusterState, bodies: Sequence[Mapping[str, Any]]) -
     more = builder.build(kubernetes_version="", taken=None, missing={})
     claims = tuple(claim for body in bodies if body.get("kind") == "StatefulSet" for claim in _claims_of_set(body))
     whole = replace(
-        inventory,
-        namespaces={**inventory.namespaces, **more.namespaces},
-        services=inventory.services + more.services,
-        jobs=inventory.jobs + more.jobs,
-        claims=inventory.claims + more.claims + claims,
-        volumes=inventory.volumes + more.volumes,
-        storage_classes=inventory.storage_classes + more.storage_classes,
-        quotas=inventory.quotas + more.quotas,
-        limit_ranges=inventory.limit_ranges + more.limit_ranges,
-        priority_classes=inventory.priority_classes + more.priority_classes,
+        state,
+        namespaces={**state.namespaces, **more.namespaces},
+        services=state.services + more.services,
+        jobs=state.jobs + more.jobs,
+        claims=state.claims + more.claims + claims,
+        volumes=state.volumes + more.volumes,
+        storage_classes=state.storage_classes + more.storage_classes,
+        quotas=state.quotas + more.quotas,
+        limit_ranges=state.limit_ranges + more.limit_ranges,
+        priority_classes=state.priority_classes + more.priority_classes,
     )
     return whole, more
 
@@ -105,7 +105,7 @@ def _claims_of_set(body: Mapping[str, Any]) -> Iterator[PersistentVolumeClaim]:
             )
 
 
-def new_pods(bodies: Sequence[Mapping[str, Any]], inventory: ClusterState) -> list[NewPod]:
+def new_pods(bodies: Sequence[Mapping[str, Any]], state: ClusterState) -> list[NewPod]:
     """The pods that Pods, Deployments, ReplicaSets, StatefulSets, Jobs and DaemonSets make; other kinds make none.
     ValueError for a pod that could not be stored, and for more than MAX_PODS.
     """
@@ -113,7 +113,7 @@ def new_pods(bodies: Sequence[Mapping[str, Any]], inventory: ClusterState) -> li
     out: list[NewPod] = []
     for body in bodies:
         try:
-            for pod in _of_object(body, inventory):
+            for pod in _of_object(body, state):
                 record = templates.record(pod)
                 out.append(NewPod(record.name, record.template, everywhere=body.get("kind") == "DaemonSet"))
                 if len(out) > MAX_PODS:
@@ -127,12 +127,12 @@ def _too_many(number: int) -> ValueError:
     return ValueError(f"{number:,} pods or more; a plan takes at most {MAX_PODS:,} pods of a workload")
 
 
-def _of_object(body: Mapping[str, Any], inventory: ClusterState) -> Iterator[wire.Pod]:
+def _of_object(body: Mapping[str, Any], state: ClusterState) -> Iterator[wire.Pod]:
     kind, meta = body.get("kind", ""), body.get("metadata") or {}
     namespace, name = meta.get("namespace") or "default", meta.get("name") or ""
     spec = body.get("spec") or {}
     if kind == "Pod":
-        yield _stored(namespace, name, meta, spec, None, inventory)
+        yield _stored(namespace, name, meta, spec, None, state)
         return
     template = spec.get("template") or {}
     if kind in _REPLICATED:
@@ -168,7 +168,7 @@ def _of_object(body: Mapping[str, Any], inventory: ClusterState) -> Iterator[wir
                 *map(_daemon_toleration, _DAEMON_TOLERATIONS),
             ]
         pod_meta = {**(pod.get("metadata") or {}), "labels": labels}
-        first = _stored(namespace, pod_name, pod_meta, pod_spec, (owner_kind, owner), inventory)
+        first = _stored(namespace, pod_name, pod_meta, pod_spec, (owner_kind, owner), state)
         yield first
 
 
@@ -201,13 +201,13 @@ def _stored(
     meta: Mapping[str, Any],
     spec: Json,
     owner: tuple[str, str] | None,
-    inventory: ClusterState,
+    state: ClusterState,
 ) -> wire.Pod:
     spec = copy.deepcopy(spec)
-    _set_priority(spec, inventory)
+    _set_priority(spec, state)
     _set_tolerations(spec)
     for container in (spec.get("containers") or []) + (spec.get("initContainers") or []):
-        _set_requests(container, namespace, inventory)
+        _set_requests(container, namespace, state)
     references = [{"kind": owner[0], "name": owner[1], "uid": f"plan-{owner[1]}", "controller": True}] if owner else []
     body = {
         "kind": "Pod",
@@ -225,11 +225,11 @@ def _stored(
     return pod
 
 
-def _set_priority(spec: Json, inventory: ClusterState) -> None:
+def _set_priority(spec: Json, state: ClusterState) -> None:
     """Admission plugin Priority."""
     name = spec.get("priorityClassName")
     builtin = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
-    for each in inventory.priority_classes:
+    for each in state.priority_classes:
         if each.name == name or (not name and each.is_default):
             spec["priority"] = each.value
             spec["preemptionPolicy"] = spec.get("preemptionPolicy") or (
@@ -251,11 +251,11 @@ def _set_tolerations(spec: Json) -> None:
             spec["tolerations"] = [*(spec.get("tolerations") or ()), more]
 
 
-def _set_requests(container: Json, namespace: str, inventory: ClusterState) -> None:
+def _set_requests(container: Json, namespace: str, state: ClusterState) -> None:
     """Admission plugin LimitRanger: defaults for what is left open; a given limit is the request's default."""
     resources = container.get("resources") or {}
     container["resources"] = resources
-    for each in inventory.limit_ranges:
+    for each in state.limit_ranges:
         if each.namespace == namespace:
             requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
             resources["requests"] = {**each.default_requests, **limits, **requests}

@@ -80,8 +80,9 @@ class _Kind(Struct):
 
 
 def read_world(path: Path) -> ClusterState:
-    """The inventory in the file `path`: what `WorldWriter` wrote, or a plain v1 List of Nodes and Pods (and whatever
-    else of interest is in it). What a plain List does not hold is marked as missing. UsageError for anything else.
+    """The cluster state in the file `path`: what `WorldWriter` wrote, or a plain v1 List of Nodes and Pods (and
+    whatever else of interest is in it). What a plain List does not hold is marked as missing. UsageError for anything
+    else.
     """
     try:
         with _opened(path) as file:
@@ -135,14 +136,14 @@ def _read(path: Path, chunks: Iterator[bytes]) -> ClusterState:
     else:
         why = header.missing or {}
         missing = {subject: why[subject] for subject in Subject if subject in why}
-    inventory = builder.build(
+    state = builder.build(
         kubernetes_version=header.kubernetes if header else "", taken=header.taken if header else None, missing=missing
     )
     if header is not None:
-        inventory = replace(inventory, flags=tuple(header.flags or ()))
-    if not inventory.nodes:
+        state = replace(state, flags=tuple(header.flags or ()))
+    if not state.nodes:
         raise UsageError(f"{path}: no Node in it: kubectl get nodes,pods -A -o json prints what is needed")
-    return inventory
+    return state
 
 
 def _decompressed(file: IO[bytes]) -> Iterator[bytes]:
