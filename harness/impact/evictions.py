@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.impact.change import Change
+from harness.model import wellknown
 from harness.model.plan import Prediction
 from harness.model.scenario import (
     Scenario,
@@ -28,7 +29,7 @@ from harness.semantics.eviction.settings import Settings
 from harness.semantics.eviction.throttle import REQUESTS_PER_DELETION
 from harness.semantics.eviction.variants import concerns_node_lifecycle
 
-_ZONE_LABELS = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
+_ZONE_LABELS = (wellknown.REGION, wellknown.ZONE)
 _LONGEST_LOOK_S = 7200.0
 _SLACK_S = 120.0
 

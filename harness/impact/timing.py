@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 
 from harness.impact.impact import Impact, Leaving, Replacement, Staying, workload_of
 from harness.impact.placements import by_workload
+from harness.model import wellknown
 from harness.model.finding import Finding, Rule, Severity, counted
 from harness.model.scenario import ConditionStatus, ConditionType
 from harness.model.state import PodTemplate, Subject, Webhook
 from harness.model.words import Outcome
 
 _NOTEWORTHY_S = 5.0
-_NAME_LABEL = "kubernetes.io/metadata.name"
 
 
 def _longest_grace(impact: Impact) -> Iterator[Finding]:
@@ -83,7 +83,7 @@ def _admission(impact: Impact) -> Iterator[Finding]:
 
 
 def _is_asked(hook: Webhook, template: PodTemplate, namespaces: Mapping[str, Mapping[str, str]]) -> bool:
-    labels = {_NAME_LABEL: template.namespace, **namespaces.get(template.namespace, {})}
+    labels = {wellknown.NAMESPACE_NAME: template.namespace, **namespaces.get(template.namespace, {})}
     return hook.namespaces.matches(labels) and hook.objects.matches(template.labels)
 
 

@@ -17,6 +17,7 @@ from harness.impact.applied import applied, counted_budgets
 from harness.impact.evictions import pods_on, world_node, world_pod
 from harness.impact.impact import workload_of
 from harness.lab.topology import Topology, default_topology, read_topology_file
+from harness.model import wellknown
 from harness.model.experiment import (
     CordonFault,
     Experiment,
@@ -27,7 +28,7 @@ from harness.model.experiment import (
     TolerationsFault,
 )
 from harness.model.finding import Expectation
-from harness.model.state import HOSTNAME_LABEL, ClusterState, Node, amount
+from harness.model.state import ClusterState, Node, amount
 from harness.model.world import World
 from harness.plan.predict import predict_planned
 from harness.plan.schedule import describe, make_steps
@@ -134,7 +135,7 @@ def _nodes_of(topology: Topology) -> tuple[Node, ...]:
     return tuple(
         Node(
             name=node.name,
-            labels={HOSTNAME_LABEL: node.name, "kubernetes.io/os": "linux", **node.labels},
+            labels={wellknown.HOSTNAME: node.name, wellknown.OS: "linux", **node.labels},
             taints=node.taints,
             allocatable={name: amount(name, text) for name, text in node.capacity.items()},
         )
