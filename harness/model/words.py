@@ -1,4 +1,4 @@
-"""Words with one meaning, written to disk as they stand here."""
+"""Words that mean the same wherever they are written: in predictions, checks, files and reports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What becomes of a pod (the words of the write-script format)."""
+    """What becomes of a pod (the words of the write-script format).
+
+    DELETED: by somebody else. NEVER_CREATED: its controller was not there to make it. UNSURE: a race decides.
+    """
 
     EVICTED = "evicted"
     SURVIVES = "survives"
@@ -48,15 +51,3 @@ class StepResult(StrEnum):
     REFUSED = "refused"
     INDETERMINATE = "indeterminate"
     UNFINISHED = "unfinished"
-
-
-class DisruptionReason(StrEnum):
-    """The reasons that Kubernetes gives in a pod's condition DisruptionTarget (core/v1 types.go, pkg/apis/core). Others
-    may write others.
-    """
-
-    TAINT_MANAGER = "DeletionByTaintManager"
-    EVICTION_API = "EvictionByEvictionAPI"
-    POD_GC = "DeletionByPodGC"
-    KUBELET = "TerminationByKubelet"
-    SCHEDULER = "PreemptionByScheduler"

@@ -33,12 +33,12 @@ from harness.model.scenario import (
 )
 from harness.model.state import Phase
 from harness.model.taints import Taint, Toleration, taints_from_api, tolerations_from_api
-from harness.model.words import Change, DisruptionReason, Outcome, StepResult
+from harness.model.wellknown import DisruptionReason
+from harness.model.words import Change, Outcome, StepResult
 from harness.semantics.eviction import predict
 from harness.semantics.eviction.settings import Settings
 from harness.semantics.eviction.variants import concerns_node_lifecycle
 
-TAINT_MANAGER = DisruptionReason.TAINT_MANAGER
 _EDGE_S = 0.001
 _LONGEST_GRACE_S = 30 * 24 * 3600.0
 """As long as a run may last: a pod with this grace is never seen to end."""
@@ -200,7 +200,7 @@ class _Replay:
         else:
             if state.tolerations != tolerations and not ended:
                 self._writes.append(SetTolerations(max(0.0, self._at(t_ns)), key, tolerations))
-            foreign = seen.disruption_reason != TAINT_MANAGER and seen.owner_kind != "DaemonSet"
+            foreign = seen.disruption_reason != DisruptionReason.TAINT_MANAGER and seen.owner_kind != "DaemonSet"
             if ended and not state.deleting and foreign and state.node in self._targets:
                 self._writes.append(DeletePod(max(0.0, self._at(t_ns)), key))
         self._states[seen.uid] = _PodState(seen.node, tolerations, ended or bool(state and state.deleting))

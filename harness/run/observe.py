@@ -15,7 +15,7 @@ from harness.cluster.standstill import watch_standstill
 from harness.cluster.watch import Watcher
 from harness.errors import ClusterError
 from harness.history.record import Recorder
-from harness.model import events
+from harness.model import events, wellknown
 from harness.model.needs import Need, Watched, union
 from harness.model.taints import taints_from_api, tolerations_from_api
 from harness.model.words import Change
@@ -36,7 +36,6 @@ START_S = 60.0
 _REMEMBERED = 4096
 _DEFAULT_GRACE_S = 30
 """core/v1 DefaultTerminationGracePeriodSeconds; the API server has filled it in already."""
-_MIRROR = "kubernetes.io/config.mirror"
 
 
 def pod_seen(change: Change, obj: Json) -> events.PodSeen:
@@ -62,7 +61,7 @@ def pod_seen(change: Change, obj: Json) -> events.PodSeen:
         owner_uid=owner.get("uid", ""),
         resource_version=meta.get("resourceVersion", ""),
         spec_grace_s=_DEFAULT_GRACE_S if grace_s is None else grace_s,
-        mirror=_MIRROR in (meta.get("annotations") or {}),
+        mirror=wellknown.MIRROR in (meta.get("annotations") or {}),
         labels=dict(meta.get("labels") or {}),
     )
 
@@ -114,7 +113,7 @@ def slice_seen(change: Change, obj: Json) -> events.EndpointSeen:
     return events.EndpointSeen(
         change=change,
         namespace=obj["metadata"]["namespace"],
-        service=(obj["metadata"].get("labels") or {}).get("kubernetes.io/service-name", ""),
+        service=(obj["metadata"].get("labels") or {}).get(wellknown.SERVICE_NAME, ""),
         slice=obj["metadata"]["name"],
         ready=0 if change.is_end else sum(c.get("ready", True) is not False for c in conditions),
         terminating=sum(bool(c.get("terminating")) for c in conditions),

@@ -38,7 +38,6 @@ from harness.model.state.pods import (
 )
 from harness.model.state.quantity import amount, parse_quantity
 from harness.model.state.selectors import (
-    HOSTNAME_LABEL,
     NOTHING,
     LabelSelector,
     LabelTerm,
@@ -48,7 +47,6 @@ from harness.model.state.selectors import (
 )
 
 __all__ = [
-    "HOSTNAME_LABEL",
     "NOTHING",
     "ClusterState",
     "HostPort",
