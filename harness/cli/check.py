@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from harness.engine import judge_folder
 from harness.history.folder import existing
-from harness.wiring.judging import judge_folder
 from reports.terminal import print_result
 
 

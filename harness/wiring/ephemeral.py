@@ -9,7 +9,7 @@ from pathlib import Path
 from harness import lab as labs
 from harness.errors import UsageError
 from harness.lab.flags import parse_flag
-from harness.lab.topology import default_topology, read_topology_file
+from harness.lab.topology import Topology, default_topology, read_topology_file
 from harness.lab.values import LabSpec
 from harness.model.experiment import Experiment, LabWish
 
@@ -45,13 +45,15 @@ def lab_for(experiment: Experiment, *, keep: bool, report: Callable[[str], None]
 
 def _spec(name: str, experiment: Experiment) -> LabSpec:
     wish = experiment.lab
-    topology = default_topology()
-    if wish.topology is not None:
-        path = Path(experiment.source).parent / wish.topology
-        try:
-            topology = read_topology_file(path)
-        except UsageError as error:
-            raise UsageError(f"{experiment.source}: lab.topology {error}") from error
-    return LabSpec(
-        name=name, kubernetes=wish.kubernetes, topology=topology, flags=tuple(parse_flag(f) for f in wish.flags)
-    )
+    flags = tuple(parse_flag(flag) for flag in wish.flags)
+    return LabSpec(name=name, kubernetes=wish.kubernetes, topology=topology_of(experiment), flags=flags)
+
+
+def topology_of(experiment: Experiment) -> Topology:
+    """The nodes that the experiment's lab has; UsageError for a file that is no topology."""
+    if experiment.lab.topology is None:
+        return default_topology()
+    try:
+        return read_topology_file(Path(experiment.lab.topology))
+    except UsageError as error:
+        raise UsageError(f"{experiment.source}: lab.topology {error}") from error
