@@ -8,12 +8,14 @@ from pathlib import Path
 from harness.clock import Clock
 from harness.cluster.reference import ClusterRef
 from harness.formats.experiment import read_experiment
-from harness.impact import Expectation, PolicyPlan
+from harness.impact import PolicyPlan
 from harness.impact.experiments import plan_experiment
 from harness.impact.request import PlanInput
 from harness.lab.topology import Topology
+from harness.model import wellknown
 from harness.model.experiment import Experiment
-from harness.model.state import HOSTNAME_LABEL, ClusterState, Node, amount
+from harness.model.finding import Expectation
+from harness.model.state import ClusterState, Node, amount
 from harness.semantics.eviction.settings import Settings
 from harness.snapshot.control_plane import settings_of
 from harness.wiring.ephemeral import topology_of
@@ -43,7 +45,7 @@ def _nodes_of(topology: Topology) -> tuple[Node, ...]:
     return tuple(
         Node(
             name=node.name,
-            labels={HOSTNAME_LABEL: node.name, "kubernetes.io/os": "linux", **node.labels},
+            labels={wellknown.HOSTNAME: node.name, wellknown.OS: "linux", **node.labels},
             taints=node.taints,
             allocatable={name: amount(name, text) for name, text in node.capacity.items()},
         )
