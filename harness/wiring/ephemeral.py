@@ -18,9 +18,8 @@ DEFAULT_LAB = "default"
 
 @contextmanager
 def lab_for(experiment: Experiment, *, keep: bool, report: Callable[[str], None]) -> Iterator[str]:
-    """The name of a lab to run on. One that is up and fits is used and left; otherwise one is started, and taken
-    down at the end
-    unless `keep`. A lab of an experiment that wants flags or a topology of its own is named after the experiment.
+    """The name of a lab to run on. One that is up and fits is used and left; otherwise one is started, and taken down
+    at the end unless `keep`. A lab of an experiment that wants flags or a topology of its own is named after it.
 
     The started lab belongs to this process: if we are killed, the next `lab up` takes it down.
     """
