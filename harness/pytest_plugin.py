@@ -86,13 +86,13 @@ class ExperimentItem(pytest.Item):
     def _run(self) -> Finished:
         from harness.cli.progress import PlainProgress
         from harness.clock import SystemClock
-        from harness.spec import read_experiment
-        from harness.wiring.place import Where, open_place
+        from harness.formats.experiment import read_experiment
         from harness.wiring.running import default_folder, run_experiment
+        from harness.wiring.sessions import ClusterRef, open_session
         from reports.render import render
 
         option = self.config.getoption
-        where = Where(
+        where = ClusterRef(
             lab=option("--taintlab-lab"),
             context=option("--taintlab-context"),
             kubeconfig=option("--taintlab-kubeconfig"),
@@ -105,7 +105,7 @@ class ExperimentItem(pytest.Item):
         lines = io.StringIO()
 
         async def run() -> Finished:
-            async with open_place(where, clock=clock, for_writing=True) as place:
+            async with open_session(where, clock=clock, for_writing=True) as place:
                 return await run_experiment(experiment, place, folder, clock=clock, progress=PlainProgress(lines))
 
         try:

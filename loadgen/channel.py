@@ -27,7 +27,7 @@ class Stop:
     harness_gone: bool
 
 
-class Voice:
+class MessageWriter:
     """Writes messages to a pipe from a greenlet of its own."""
 
     def __init__(self, fd: int) -> None:
@@ -68,7 +68,7 @@ class Voice:
             written += gevent.os.nb_write(self._fd, line[written:])
 
 
-class Ear:
+class CommandReader:
     """Reads the harness's commands from a pipe."""
 
     def __init__(self, fd: int) -> None:

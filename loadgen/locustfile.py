@@ -33,7 +33,7 @@ from harness.errors import TaintlabError, UsageError
 from harness.files import write_whole
 from loadgen import arrivals
 from loadgen.buckets import percentile_ms
-from loadgen.channel import Ear, Stop, Voice
+from loadgen.channel import CommandReader, MessageWriter, Stop
 from loadgen.config import LoadConfig
 from loadgen.protocol import EndReason, Failed, Ready, Second, Summary, encode, summary_name
 from loadgen.recorder import Recorder
@@ -54,7 +54,7 @@ _DRAIN_GRACE_S = 0.5
 class LoadRun:
     """One process's run, from ready to summary."""
 
-    def __init__(self, folder: Path, *, process: int, voice: Voice, ear: Ear) -> None:
+    def __init__(self, folder: Path, *, process: int, voice: MessageWriter, ear: CommandReader) -> None:
         """Hear the config, read the schedule, create the row file. Raises UsageError when they cannot be used."""
         self._folder, self._process, self._voice, self._ear = folder, process, voice, ear
         self._config = config = ear.config()
@@ -138,7 +138,7 @@ class LoadRun:
         gevent.wait([self._traffic.idle, self._hurry], timeout=longest_s, count=1)
         self._source.kill(at_ns=self._stopped_ns)
 
-    def _obey(self, ear: Ear) -> None:
+    def _obey(self, ear: CommandReader) -> None:
         """Commands after the start. A stop may come any time, also to shorten the wait that is going on."""
         while True:
             try:
@@ -253,10 +253,10 @@ def main(folder: Path, *, process: int) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the harness, which then stops us
     signal.alarm(10 * _SPARE_LIFE_S)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    voice = Voice(sys.stdout.fileno())
+    voice = MessageWriter(sys.stdout.fileno())
     status = 0
     try:
-        ear = Ear(sys.stdin.fileno())
+        ear = CommandReader(sys.stdin.fileno())
         voice.say(LoadRun(folder, process=process, voice=voice, ear=ear).run())
     except (TaintlabError, OSError) as error:
         voice.say(Failed(str(error)))

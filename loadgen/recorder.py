@@ -18,7 +18,7 @@ _WHOLE_ENOUGH_NS = 500_000_000
 
 
 @dataclass(slots=True)
-class Flight:
+class InFlight:
     """An arrival that has not ended. `started_ns` is 0 until sending began; `counted`: already in some `slo_bad`."""
 
     intended_ns: int
@@ -48,7 +48,7 @@ class Recorder:
         self._threshold_ns = timeout_ns if threshold_ns is None else threshold_ns
         self._now = _Current()
         self._number = 0
-        self.flights: dict[int, Flight] = {}
+        self.flights: dict[int, InFlight] = {}
         """Arrivals that have not ended, by their index in the schedule, in the order in which they were opened."""
         self.outcomes = dict.fromkeys(Outcome, 0)
         """How many arrivals ended how, since the start."""
@@ -61,7 +61,7 @@ class Recorder:
 
     def open(self, arrival: int, *, intended_ns: int) -> None:
         """The arrival is due and will be sent as soon as its greenlet runs."""
-        self.flights[arrival] = Flight(intended_ns)
+        self.flights[arrival] = InFlight(intended_ns)
         self.in_flight_max = max(self.in_flight_max, len(self.flights))
 
     def started(self, arrival: int, *, at_ns: int) -> None:
@@ -82,7 +82,7 @@ class Recorder:
 
     def drop(self, arrival: int, *, intended_ns: int, at_ns: int) -> None:
         """The arrival was due and will not be sent."""
-        self._end(arrival, Flight(intended_ns), at_ns=at_ns, outcome=Outcome.DROPPED, status=0)
+        self._end(arrival, InFlight(intended_ns), at_ns=at_ns, outcome=Outcome.DROPPED, status=0)
 
     def abandon(self, *, at_ns: int) -> None:
         """End all that is open: UNANSWERED what was sent, DROPPED what was not."""
@@ -133,7 +133,7 @@ class Recorder:
                 found += 1
         return found
 
-    def _end(self, arrival: int, flight: Flight, *, at_ns: int, outcome: Outcome, status: int) -> None:
+    def _end(self, arrival: int, flight: InFlight, *, at_ns: int, outcome: Outcome, status: int) -> None:
         bad = outcome is not Outcome.OK
         latency_ns = self._timeout_ns if bad else at_ns - flight.intended_ns
         self.outcomes[outcome] += 1

@@ -19,10 +19,10 @@ from gevent.pool import Group
 from locust import User, constant, constant_throughput, task
 from locust.exception import StopUser
 
-from loadgen.alarm import Alarm
 from loadgen.client import Answer, Client
 from loadgen.config import LoadConfig
 from loadgen.recorder import Recorder
+from loadgen.timer import Timer
 
 _BURST = 16
 """Overdue arrivals opened before their greenlets get a turn: a late dispatcher must not keep them from sending."""
@@ -157,7 +157,7 @@ class Dispatcher:
         """Dispatch until the schedule or `halt` ends it."""
         self._greenlet = gevent.getcurrent()
         self._traffic.begun.wait()
-        start_ns, alarm, overdue = self._traffic.start_ns, Alarm(), 0
+        start_ns, alarm, overdue = self._traffic.start_ns, Timer(), 0
         try:
             for position, offset in enumerate(self._offsets):
                 if self._end_ns is not None and start_ns + offset >= self._end_ns:

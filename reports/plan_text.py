@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.plan.consequences import Finding, Kind, PolicyPlan, Return, Severity
-from harness.plan.consequences.diff import PlanDiff
-from harness.plan.consequences.encode import Json, summary, workload_rows
-from harness.plan.scheduling import Fate
+from harness.impact import Finding, Kind, PolicyPlan, Replacement, Severity
+from harness.impact.diff import PlanDiff
+from harness.impact.encode import Json, summary, workload_rows
+from harness.semantics.scheduling import PlacementOutcome
 from reports.words import DASH, one_line, plural
 
 _OF_A_KIND = 3
@@ -28,19 +28,19 @@ _PODS = 10
 _MARK = {Severity.BREAKS: "BREAKS", Severity.HURTS: "hurts", Severity.NOTE: "note"}
 _STYLE = {Severity.BREAKS: "bold red", Severity.HURTS: "yellow", Severity.NOTE: "dim"}
 _FATES = {
-    Fate.FITS: "fit",
-    Fate.PING_PONG: "fit only for another eviction",
-    Fate.PREEMPTS: "throwing out others",
-    Fate.PENDING: "Pending",
-    Fate.UNKNOWN: "unknown",
+    PlacementOutcome.FITS: "fit",
+    PlacementOutcome.EVICTION_LOOP: "fit only for another eviction",
+    PlacementOutcome.PREEMPTS: "throwing out others",
+    PlacementOutcome.PENDING: "Pending",
+    PlacementOutcome.UNKNOWN: "unknown",
 }
 _BACKS = {
-    Return.STUCK: "waiting for a dead node",
-    Return.SAME_NODE: "back on the same node",
-    Return.AGAIN_AND_AGAIN: "back on the same node for another eviction",
-    Return.NOT_THERE: "of DaemonSets not back",
-    Return.DONE: "finished or leaving already",
-    Return.NOBODY: "brought back by nobody",
+    Replacement.STUCK_TERMINATING: "waiting for a dead node",
+    Replacement.SAME_NODE: "back on the same node",
+    Replacement.EVICT_LOOP: "back on the same node for another eviction",
+    Replacement.NOT_RECREATED: "of DaemonSets not back",
+    Replacement.DONE: "finished or leaving already",
+    Replacement.NONE: "with no replacement",
 }
 
 
@@ -57,7 +57,7 @@ def print_plan(plan: PolicyPlan, *, everything: bool = False, console: Console |
         word, style = {True: ("holds", "green"), False: ("BREAKS", "bold red"), None: ("unknown", "magenta")}[
             held.holds
         ]
-        text = Text(f"expect {held.demand}: ").append(word, style=style)
+        text = Text(f"expect {held.expectation}: ").append(word, style=style)
         _line(out, text.append(f": {one_line(held.because, 0 if everything else 160)}"))
     _print_findings(out, plan, everything=everything, rich=rich)
     _print_workloads(out, plan, everything=everything, rich=rich)
@@ -73,12 +73,12 @@ def _line(out: Console, text: Text) -> None:
 
 
 def _facts(plan: PolicyPlan) -> Iterator[str]:
-    picture, figures = plan.picture, summary(plan)
-    inventory = picture.inventory
+    impact, figures = plan.impact, summary(plan)
+    inventory = impact.inventory
     size = f"{plural(len(inventory.nodes), 'node')}, {plural(len(inventory.pods), 'pod')}"
     version = f", Kubernetes {inventory.kubernetes_version}" if inventory.kubernetes_version else ""
-    yield f"on {plan.source} ({size}{version}): {', '.join(picture.words) or 'nothing'}"
-    targets = picture.change.targets
+    yield f"on {plan.source} ({size}{version}): {', '.join(impact.words) or 'nothing'}"
+    targets = impact.change.targets
     named = ", ".join(targets[:_OTHERS]) + (f" and {len(targets) - _OTHERS:,} more" if len(targets) > _OTHERS else "")
     unsure = f", unsure {figures['unsure']:,}" if figures["unsure"] else ""
     yield (
@@ -100,7 +100,7 @@ def _facts(plan: PolicyPlan) -> Iterator[str]:
 def _verdict(plan: PolicyPlan) -> str:
     breaks = sum(finding.severity is Severity.BREAKS for finding in plan.findings)
     hurts = sum(finding.severity is Severity.HURTS for finding in plan.findings)
-    if not plan.picture.leaving and not plan.picture.unsure:
+    if not plan.impact.leaving and not plan.impact.unsure:
         first = "nobody leaves"
     elif not breaks and not hurts:
         first = "nothing breaks"
@@ -202,7 +202,7 @@ def _when(at: Sequence[float | None]) -> str:
 def _staying(plan: PolicyPlan) -> Iterator[str]:
     """Who stays, by reason; blanket tolerations named as such."""
     reasons: Counter[str] = Counter()
-    for each in plan.picture.staying:
+    for each in plan.impact.staying:
         reasons["a blanket toleration" if each.blanket else str(each.prediction.rule)] += 1
     if reasons:
         yield "stay because of: " + ", ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common())

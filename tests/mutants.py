@@ -1,7 +1,7 @@
 """The predictor with one rule broken at a time: does anybody notice?
 
-A mutant replaces functions of `harness.plan.predict` for as long as its context lasts. Each is named after the rule of
-the catalogue that it breaks; a rule may have several.
+A mutant replaces functions of `harness.semantics.eviction` for as long as its context lasts. Each is named after the
+rule of the catalogue that it breaks; a rule may have several.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import pytest
 
 from harness.model.scenario import ConditionStatus
 from harness.model.taints import Effect, Operator, Taint, Toleration
-from harness.plan.predict import admission, controller, course, decision, lifecycle, matching
-from harness.plan.predict.admission import UNREACHABLE
-from harness.plan.predict.cluster import Life, Origin, Presence
-from harness.plan.predict.controller import TaintEviction
-from harness.plan.predict.decision import Action, Decision
-from harness.plan.predict.lifecycle import NodeLifecycleController, Zone, ZoneState
-from harness.plan.predict.throttle import Rush, Throttle
-from harness.plan.rules import RuleId
+from harness.semantics.eviction import admission, decision, matching, node_lifecycle, simulation, taint_eviction
+from harness.semantics.eviction.admission import UNREACHABLE
+from harness.semantics.eviction.decision import Action, Decision
+from harness.semantics.eviction.node_lifecycle import NodeLifecycleController, Zone, ZoneState
+from harness.semantics.eviction.simulated import Origin, Presence, SimPod
+from harness.semantics.eviction.taint_eviction import TaintEviction
+from harness.semantics.eviction.throttle import DeleteBurst, Throttle
+from harness.semantics.rules import RuleId
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def _lenient_int(text: str) -> int | None:
 
 
 def _keep_the_earlier(original: Callable[..., None]) -> Callable[..., None]:
-    def later(self: TaintEviction, life: Life, found: Decision, at_s: float, origin: Origin) -> None:
+    def later(self: TaintEviction, life: SimPod, found: Decision, at_s: float, origin: Origin) -> None:
         running = self._timers.get(life.key)
         if running is not None and at_s + found.delay_s < running.fire_s:
             del self._timers[life.key]
@@ -106,7 +106,7 @@ def _keep_the_earlier(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def _begin_where_it_left_off(original: Callable[..., None]) -> Callable[..., None]:
-    def later(self: TaintEviction, life: Life, found: Decision, at_s: float, origin: Origin) -> None:
+    def later(self: TaintEviction, life: SimPod, found: Decision, at_s: float, origin: Origin) -> None:
         again = life.cancelled_s is not None
         original(self, life, replace(found, delay_s=found.delay_s / 2) if again else found, at_s, origin)
 
@@ -114,7 +114,7 @@ def _begin_where_it_left_off(original: Callable[..., None]) -> Callable[..., Non
 
 
 def _no_birth(original: Callable[..., None]) -> Callable[..., None]:
-    def pod_changed(self: TaintEviction, life: Life, at_s: float, origin: Origin) -> None:
+    def pod_changed(self: TaintEviction, life: SimPod, at_s: float, origin: Origin) -> None:
         if origin is not Origin.BIRTH:
             original(self, life, at_s, origin)
 
@@ -122,7 +122,7 @@ def _no_birth(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def _saved_while_waiting(original: Callable[..., None]) -> Callable[..., None]:
-    def cancel(self: TaintEviction, life: Life, at_s: float, why: RuleId = RuleId.TIMER_CANCELLED) -> None:
+    def cancel(self: TaintEviction, life: SimPod, at_s: float, why: RuleId = RuleId.TIMER_CANCELLED) -> None:
         original(self, life, at_s, why)
         if life.rush is not None and at_s <= life.rush.done_s:
             life.due_s = life.rush = life.cause = None
@@ -137,12 +137,12 @@ def _look_at_nothing(self: TaintEviction, at_s: float, origin: Origin) -> None:
             self._tainted[node.name] = taints
 
 
-def _unthrottled(self: Throttle, at_s: float, count: int = 1, requests: int = 3, *, trailing: int = 0) -> Rush:
-    return Rush(at_s, at_s, count, 0.0, self.settings.latency.delete_s)
+def _unthrottled(self: Throttle, at_s: float, count: int = 1, requests: int = 3, *, trailing: int = 0) -> DeleteBurst:
+    return DeleteBurst(at_s, at_s, count, 0.0, self.settings.latency.delete_s)
 
 
-def _four_requests(original: Callable[..., Rush]) -> Callable[..., Rush]:
-    def delete(self: Throttle, at_s: float, count: int = 1, requests: int = 3, *, trailing: int = 0) -> Rush:
+def _four_requests(original: Callable[..., DeleteBurst]) -> Callable[..., DeleteBurst]:
+    def delete(self: Throttle, at_s: float, count: int = 1, requests: int = 3, *, trailing: int = 0) -> DeleteBurst:
         return original(self, at_s, count, requests + 2, trailing=trailing)
 
     return delete
@@ -165,8 +165,8 @@ def _never_full(self: NodeLifecycleController, ready: list[bool]) -> ZoneState:
 
 
 def _swap_with_a_gap(self: NodeLifecycleController, node: Any, at_s: float) -> None:
-    wanted = lifecycle._NOEXECUTE[node.ready]
-    self._write(node, tuple(t for t in node.taints if t.key not in lifecycle._NOEXECUTE.values()), at_s)
+    wanted = node_lifecycle._NOEXECUTE[node.ready]
+    self._write(node, tuple(t for t in node.taints if t.key not in node_lifecycle._NOEXECUTE.values()), at_s)
     self._write(node, (*node.taints, Taint(wanted, Effect.NO_EXECUTE)), at_s)
 
 
@@ -186,7 +186,7 @@ MUTANTS = (
     Mutant(
         RuleId.ONLY_NOEXECUTE,
         "every taint evicts",
-        ((decision, "no_execute", lambda taints: taints), (course, "no_execute", lambda taints: taints)),
+        ((decision, "no_execute", lambda taints: taints), (simulation, "no_execute", lambda taints: taints)),
     ),
     Mutant(RuleId.TOLERATION_MATCHES, "any effect", ((matching, "effect_matches", lambda *_: True),)),
     Mutant(
@@ -229,7 +229,7 @@ MUTANTS = (
     Mutant(RuleId.ZERO_SECONDS, "negative is never", _decided(_negative_is_never)),
     Mutant(RuleId.ZERO_SECONDS, "zero is one", _decided(_zero_counts_as_a_second)),
     Mutant(RuleId.SECONDS_OVERFLOW, "no overflow", ((decision, "wrapped_ns", lambda seconds: seconds * 10**9),)),
-    Mutant(RuleId.TIMER_KEPT, "always replaced", ((controller, "keeps", lambda _: False),)),
+    Mutant(RuleId.TIMER_KEPT, "always replaced", ((taint_eviction, "keeps", lambda _: False),)),
     Mutant(RuleId.TIMER_KEPT, "replaced by an earlier one", ((_TEC, "_later", _keep_the_earlier(_TEC._later)),)),
     Mutant(RuleId.TIMER_CANCELLED, "never cancelled", ((_TEC, "_cancel", _nothing),)),
     Mutant(RuleId.COUNTDOWN_ANEW, "half is forgiven", ((_TEC, "_later", _begin_where_it_left_off(_TEC._later)),)),
@@ -237,26 +237,26 @@ MUTANTS = (
     Mutant(
         RuleId.TIME_ADDED_IGNORED,
         "a new timeAdded is a new countdown",
-        ((controller, "keeps", lambda timer: timer.life.decision.taint.time_added is None),),
+        ((taint_eviction, "keeps", lambda timer: timer.life.decision.taint.time_added is None),),
     ),
     Mutant(RuleId.RESTART_RESTARTS_COUNTDOWN, "timers survive", ((_TEC, "kill", _nothing),)),
     Mutant(RuleId.SEEN_AFTER_RESTART, "nothing is looked at", ((_TEC, "sync", _look_at_nothing),)),
     Mutant(RuleId.SEEN_AFTER_RESTART, "it is never down", ((_TEC, "kill", _seen_while_down),)),
     Mutant(RuleId.THROTTLED, "no throttle", ((Throttle, "delete", _unthrottled),)),
     Mutant(RuleId.THROTTLED, "five requests each", ((Throttle, "delete", _four_requests(Throttle.delete)),)),
-    Mutant(RuleId.THROTTLED, "three after a restart too", ((controller, "REQUESTS_AFTER_RESTART", 3),)),
+    Mutant(RuleId.THROTTLED, "three after a restart too", ((taint_eviction, "REQUESTS_AFTER_RESTART", 3),)),
     Mutant(RuleId.TOO_LATE, "saved while waiting", ((_TEC, "_cancel", _saved_while_waiting(_TEC._cancel)),)),
     Mutant(RuleId.DELETED_BY_OTHERS, "the countdown runs on", ((_TEC, "pod_deleted", _nothing),)),
     Mutant(RuleId.INVALID_TOLERATION, "all are taken", ((admission, "refuses_tolerations", _nothing),)),
     Mutant(RuleId.INVALID_TAINT, "all are taken", ((admission, "refuses_taints", _nothing),)),
     Mutant(RuleId.TOLERATIONS_ONLY_GROW, "may shrink", ((admission, "refuses_change", _nothing),)),
-    Mutant(RuleId.NAME_TAKEN, "may be taken again", ((Life, "presence", lambda *_: Presence.GONE),)),
-    Mutant(RuleId.NO_SUCH_OBJECT, "always there", ((Life, "presence", lambda *_: Presence.HERE),)),
+    Mutant(RuleId.NAME_TAKEN, "may be taken again", ((SimPod, "presence", lambda *_: Presence.GONE),)),
+    Mutant(RuleId.NO_SUCH_OBJECT, "always there", ((SimPod, "presence", lambda *_: Presence.HERE),)),
     Mutant(RuleId.HEALTHY_NODE_CLEANED, "left on", ((_NLC, "_clean", _nothing),)),
     Mutant(
         RuleId.CONDITION_TAINTS,
         "unreachable for both",
-        ((lifecycle, "_NOEXECUTE", dict.fromkeys((ConditionStatus.FALSE, ConditionStatus.UNKNOWN), UNREACHABLE)),),
+        ((node_lifecycle, "_NOEXECUTE", dict.fromkeys((ConditionStatus.FALSE, ConditionStatus.UNKNOWN), UNREACHABLE)),),
     ),
     Mutant(RuleId.NODE_LOSS, "never noticed", ((_NLC, "_update_health", lambda *_: False),)),
     Mutant(RuleId.TAINTING_RATE, "no rate", ((Zone, "refill", _unlimited_tokens),)),

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from harness.model.scenario import Restart, Scenario
 from harness.plan.allowance import CAP_S, QUIET_S, RATIO, Measured, What, needed_s
-from harness.plan.predict import Settings
-from harness.run.replay import Replayed
+from harness.replay.replayer import Replayed
+from harness.semantics.eviction import Settings
 
 TRIES = 3
 """Replays of what was late or too busy to tell, in all."""

@@ -16,8 +16,8 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from harness.cluster.ports import Json
 from harness.errors import ClusterError, Conflict, Indeterminate, NotFound, Refused, TryLater, UsageError
-from harness.run.ports import Json
 
 _ERROR_CAP = 2**16
 _MESSAGE_CHARS = 2000

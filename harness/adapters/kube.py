@@ -35,8 +35,8 @@ from harness.adapters.answers import (
 from harness.adapters.credentials import TROUBLES, Credentials, config_words
 from harness.adapters.plugin import CredentialsError, KubeconfigError
 from harness.clock import Clock
+from harness.cluster.ports import Json, Listing, WatchLine
 from harness.errors import Indeterminate, Refused, TryLater, UsageError
-from harness.run.ports import Json, Listing, WatchLine
 
 FIELD_MANAGER = "taintlab"
 """Names our writes in metadata.managedFields."""
@@ -82,7 +82,7 @@ def _unusable(kubeconfig: Path | None, context: str | None, error: BaseException
 
 
 class KubeCluster:
-    """See `harness.run.ports.Cluster`. No request is repeated, but once after a 401 and new credentials."""
+    """See `harness.cluster.ports.Cluster`. No request is repeated, but once after a 401 and new credentials."""
 
     def __init__(self, credentials: Credentials, *, name: str, clock: Clock, limits: Limits = _LIMITS) -> None:
         """`credentials`: loaded, owned from here on."""

@@ -22,7 +22,7 @@ from prometheus_api_client import PrometheusConnect
 from urllib3.util.retry import Retry
 
 from harness.adapters.bounded_session import BoundedSession
-from harness.run.ports import Answer, Series
+from harness.cluster.ports import Answer, Series
 
 DEADLINE_S = 15.0
 ANSWER_CAP = 64 * 2**20
@@ -33,7 +33,7 @@ _REASON_CHARS = 200
 
 
 class PrometheusMetrics:
-    """See `harness.run.ports.Metrics`."""
+    """See `harness.cluster.ports.Metrics`."""
 
     def __init__(self, url: str, *, deadline_s: float = DEADLINE_S, cap: int = ANSWER_CAP) -> None:
         """`url`: the server's root, e.g. ``http://127.0.0.1:9090``; name and password in it are used and never said.

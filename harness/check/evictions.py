@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from harness.check.latency import latency_of_run
 from harness.check.record import RunRecord, inconclusive
 from harness.check.sight import Departure, Sight
-from harness.history.query import PodStory, deeds
+from harness.history.query import PodStory, step_records
 from harness.history.read import History
 from harness.model.experiment import TaintFault
 from harness.model.plan import Action, Prediction
 from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import CheckResult, EvictionRow, PodVerdict, Verdict
-from harness.plan.forecast import TAINT_MANAGER, forecast_after
-from harness.plan.predict.ending import spelled
-from harness.plan.predict.settings import Latency
+from harness.plan.predict_observed import TAINT_MANAGER, predict_observed
+from harness.semantics.eviction.pod_outcome import spelled
+from harness.semantics.eviction.settings import Latency
 
 #: A deletion may be seen this long before we have the acknowledgement of the taint it follows (measured: up to 20 ms).
 EARLY_ALLOWANCE_S = 0.05
@@ -59,7 +59,7 @@ def eviction_rows(record: RunRecord) -> list[EvictionRow]:
 
 def _forecast(record: RunRecord, history: History, latency: Latency) -> tuple[Prediction, ...]:
     settings = replace(record.settings, latency=latency)
-    return forecast_after(record.experiment, record.plan, history, settings, horizon_ns=record.horizon_ns)
+    return predict_observed(record.experiment, record.plan, history, settings, horizon_ns=record.horizon_ns)
 
 
 def _missing(record: RunRecord, judged: set[str], stories: dict[str, PodStory], zero_ns: int) -> list[EvictionRow]:
@@ -212,7 +212,7 @@ def _early_allowance_s(record: RunRecord) -> float:
     taints = {step.id for step in record.plan.steps if isinstance(step.fault, TaintFault)}
     trips_s = (
         (deed.ended_ns - deed.invoked_ns) / 1e9
-        for deed in deeds(record.history)
+        for deed in step_records(record.history)
         if deed.action == Action.INJECT and deed.step in taints and deed.ended_ns is not None
     )
     return max((EARLY_ALLOWANCE_S, *trips_s))

@@ -17,7 +17,7 @@ from harness.model import events
 from harness.model.plan import Prediction
 from harness.model.verdicts import PodVerdict
 from harness.plan.allowance import QUIET_S, RATIO, What
-from harness.plan.predict.settings import Latency
+from harness.semantics.eviction.settings import Latency
 
 CAP_S = 3.0
 """The most that is allowed from the instant a deletion is due; in a run that needs more nobody can tell who is late."""

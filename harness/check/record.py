@@ -8,21 +8,21 @@ from typing import Any
 
 from harness.check.traffic import Traffic
 from harness.history.query import (
-    Deed,
     PodStory,
+    StepRecord,
     Window,
-    deeds,
     facts,
     first_injection,
     phase_windows,
     pod_stories,
+    step_records,
 )
 from harness.history.read import History
 from harness.model import events
 from harness.model.experiment import Experiment, PhaseName
 from harness.model.plan import Action, Plan
 from harness.model.verdicts import CheckResult, Verdict
-from harness.plan.predict.settings import Settings
+from harness.semantics.eviction.settings import Settings
 from loadgen.rows import Rows
 
 
@@ -54,14 +54,14 @@ class RunRecord:
         return pod_stories(self.history)
 
     @property
-    def injection(self) -> Deed | None:
+    def injection(self) -> StepRecord | None:
         """The first acknowledged injection."""
         return first_injection(self.history)
 
     @property
     def horizon_ns(self) -> int:
         """Until when pods were left to themselves: the removal of the workload, else the last entry."""
-        removal = next((d.invoked_ns for d in deeds(self.history) if d.action == Action.REMOVE), None)
+        removal = next((d.invoked_ns for d in step_records(self.history) if d.action == Action.REMOVE), None)
         if removal is not None:
             return removal
         return self.history.entries[-1].t_ns if self.history.entries else 0

@@ -12,7 +12,7 @@ from harness.check.judge import Judgement
 from harness.check.record import RunRecord
 from harness.check.recovery import endpoint_counts
 from harness.history.plain import plain
-from harness.history.query import Window, deeds, facts, gaps, merged
+from harness.history.query import Window, facts, gaps, merged, step_records
 from harness.model import events
 from harness.model.experiment import PhaseName
 from harness.model.plan import Action
@@ -178,7 +178,7 @@ def _saturation(record: RunRecord, grid: range) -> list[dict[str, Any]]:
 
 def _events(record: RunRecord, judgement: Judgement) -> list[dict[str, Any]]:
     out = []
-    for deed in deeds(record.history):
+    for deed in step_records(record.history):
         if deed.action in (Action.INJECT, Action.HEAL) and deed.ended_ns is not None:
             label = deed.step.split(":", 1)[1] if ":" in deed.step else deed.step
             out.append({"t_s": _s(deed.ended_ns), "kind": deed.action, "label": label})

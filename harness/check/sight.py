@@ -16,18 +16,18 @@ from harness.history.query import (
     Window,
     closing_list,
     covering,
-    deeds,
     facts,
     gaps,
     merged,
     open_losses,
+    step_records,
     unseen,
 )
 from harness.history.read import History
 from harness.model import events
 from harness.model.experiment import TaintFault
 from harness.model.taints import Effect, Taint, taints_from_api
-from harness.plan.forecast import TAINT_MANAGER
+from harness.plan.predict_observed import TAINT_MANAGER
 
 _DELIVERY_S = 1.5
 """An arrival this much later than the object's own stamps allow was delivered late, whatever the watch looked like."""
@@ -196,7 +196,7 @@ def _regained(history: History, gap: Window) -> bool:
 
 def _sent(history: History) -> dict[str, int]:
     """When each acknowledged change of a node was begun, by the resource version that it brought."""
-    begun = {deed.step: deed.invoked_ns for deed in deeds(history) if deed.outcome == "done"}
+    begun = {deed.step: deed.invoked_ns for deed in step_records(history) if deed.outcome == "done"}
     return {
         str(done.detail["resourceVersion"]): begun[done.step]
         for _, done in facts(history, events.StepDone)

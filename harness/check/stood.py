@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.check.record import RunRecord
 from harness.check.sight import untouched
-from harness.history.query import Deed, Window, deeds, facts, merged, unseen
+from harness.history.query import StepRecord, Window, facts, merged, step_records, unseen
 from harness.history.read import History
 from harness.model import events
 from harness.model.experiment import CordonFault, Fault, TaintFault
@@ -42,7 +42,7 @@ def fault_stood(record: RunRecord) -> str:
 
 
 def _spans(record: RunRecord) -> Iterator[_Span]:
-    all_deeds = deeds(record.history)
+    all_deeds = step_records(record.history)
     acknowledged = {deed.step: deed for deed in all_deeds if deed.action == Action.INJECT and deed.outcome == "done"}
     versions = {
         done.step: str(done.detail.get("resourceVersion", "")) for _, done in facts(record.history, events.StepDone)
@@ -68,7 +68,7 @@ def _what(fault: Fault | None) -> tuple[str, _Holds, Callable[[events.NodeSeen],
             return None
 
 
-def _healed_ns(record: RunRecord, all_deeds: list[Deed], injected: Deed) -> int:
+def _healed_ns(record: RunRecord, all_deeds: list[StepRecord], injected: StepRecord) -> int:
     """When we began to take it off: its own heal step, or the healing of everything at a run's end; else the end."""
     own = injected.step.replace("inject-", "heal-", 1)
     heals = [deed for deed in all_deeds if deed.action == Action.HEAL and deed.invoked_ns >= injected.invoked_ns]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from harness.check.record import RunRecord
 from harness.check.stood import fault_stood
-from harness.history.query import deeds, facts
+from harness.history.query import facts, step_records
 from harness.model import events
 from harness.model.experiment import Load, PhaseName, Slo
 from harness.model.plan import Action
@@ -106,7 +106,7 @@ def _recorded(record: RunRecord) -> Gate:
 
 def _injected(record: RunRecord) -> Gate:
     """Every injection of the plan was acknowledged, on each of its targets; one that a guard prevented is none."""
-    done = {deed.step: deed for deed in deeds(record.history) if deed.action == Action.INJECT}
+    done = {deed.step: deed for deed in step_records(record.history) if deed.action == Action.INJECT}
     aborted = record.ended is not None and record.ended.state == "aborted"
     steps = [step for step in record.plan.steps if step.action is Action.INJECT]
     if not done:

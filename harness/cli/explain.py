@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.cli.parser import verb_parser
 from harness.errors import ExitCode, UsageError
-from harness.plan.rules import CATALOGUE, Rule, RuleId, closest, markdown
+from harness.semantics.rules import CATALOGUE, Rule, RuleId, closest, markdown
 from harness.terminal import json_text
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.wiring.place import Where
+from harness.wiring.sessions import ClusterRef
 
 
 def add_where(parser: argparse.ArgumentParser) -> None:
@@ -25,11 +25,11 @@ def add_where(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prometheus", metavar="URL", help="the Prometheus to read (default: the lab's own)")
 
 
-def where_of(options: argparse.Namespace) -> Where:
+def where_of(options: argparse.Namespace) -> ClusterRef:
     """What the options of `add_where` name; UsageError for --kubeconfig without --context."""
     if options.kubeconfig is not None and options.context is None:
         raise UsageError("--kubeconfig needs --context: which cluster is touched is always said")
-    return Where(
+    return ClusterRef(
         lab=options.lab,
         context=options.context,
         kubeconfig=options.kubeconfig,

@@ -90,7 +90,7 @@ def _no_such_verb(word: str, known: Sequence[str]) -> str:
 
 
 def _none_called(kind: str, word: str, known: Sequence[str]) -> str:
-    from harness.spec.meant import did_you_mean  # loads the reader of experiment files, which --help does not need
+    from harness.formats.meant import did_you_mean  # loads the reader of experiment files, which --help does not need
 
     return f"there is no {kind} {one_line(word, 80)!r}: {did_you_mean(word, known)}"
 

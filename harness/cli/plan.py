@@ -14,13 +14,13 @@ from harness.cli.options import add_where, where_of
 from harness.cli.parser import verb_parser
 from harness.clock import SystemClock
 from harness.errors import ExitCode, UsageError
+from harness.impact import Change, Condition, Expectation
+from harness.impact.encode import to_json
 from harness.lab.topology import parse_taint
 from harness.model.scenario import ConditionStatus, ConditionType
 from harness.model.taints import Taint
-from harness.plan.consequences import Change, Condition, Demand
-from harness.plan.consequences.encode import to_json
 from harness.terminal import safe_json
-from harness.wiring.planning import Asked, no_cycle_collector, plan_policy, read_plans, see
+from harness.wiring.planning import PlanRequest, no_cycle_collector, plan_policy, read_input, read_plans
 from reports.plan_text import print_diff, print_plan
 
 
@@ -48,7 +48,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--world", type=Path, metavar="FILE", help="a file of taintlab snapshot, or a v1 List in JSON")
     add_where(parser)
     parser.add_argument(
-        "--expect", action="append", default=[], metavar="WHAT", help=f"with commas: {', '.join(Demand)}"
+        "--expect", action="append", default=[], metavar="WHAT", help=f"with commas: {', '.join(Expectation)}"
     )
     parser.add_argument("--json", action="store_true", help="the whole plan as JSON (version 1)")
     parser.add_argument("--all", action="store_true", help="every finding and workload, not one screen of them")
@@ -69,14 +69,16 @@ def handle(options: argparse.Namespace) -> int:
     asked = _asked(options)
     with no_cycle_collector():
         if options.experiment is not None:
-            if asked != Asked():
+            if asked != PlanRequest():
                 raise UsageError("an experiment says itself what is done: leave --nodes, --taint and the like out")
             from harness.wiring.planning_experiments import plan_file  # the YAML side, which worlds do not need
 
             made = plan_file(options.experiment, where_of(options), options.world, demands, clock=SystemClock())
             plan = asyncio.run(made)
         else:
-            plan = plan_policy(asyncio.run(see(where_of(options), options.world, clock=SystemClock())), asked, demands)
+            plan = plan_policy(
+                asyncio.run(read_input(where_of(options), options.world, clock=SystemClock())), asked, demands
+            )
         if options.json:
             _print_json(to_json(plan))
         else:
@@ -88,7 +90,7 @@ def _print_json(value: object) -> None:
     print(safe_json(msgspec.json.encode(value).decode()), flush=True)
 
 
-def _asked(options: argparse.Namespace) -> Asked:
+def _asked(options: argparse.Namespace) -> PlanRequest:
     flags = {name: getattr(options, name) for name in ("cordon", "drain", "lose_node")}
     named = [options.nodes, *(value for value in flags.values() if value)]
     nodes = sorted({name for name in named if name})
@@ -103,7 +105,7 @@ def _asked(options: argparse.Namespace) -> Asked:
         conditions=tuple(map(_condition, options.condition)),
         window_s=options.window,
     )
-    return Asked(nodes[0] if nodes else "", change)
+    return PlanRequest(nodes[0] if nodes else "", change)
 
 
 def _taint(text: str) -> Taint:
@@ -124,9 +126,9 @@ def _condition(text: str) -> Condition:
         ) from error
 
 
-def _demands(texts: Sequence[str]) -> tuple[Demand, ...]:
+def _demands(texts: Sequence[str]) -> tuple[Expectation, ...]:
     words = [word.strip() for text in texts for word in text.split(",") if word.strip()]
-    unknown = [word for word in words if word not in list(Demand)]
+    unknown = [word for word in words if word not in list(Expectation)]
     if unknown:
-        raise UsageError(f"--expect {', '.join(unknown)}: not known; there are: {', '.join(Demand)}")
-    return tuple(dict.fromkeys(map(Demand, words)))
+        raise UsageError(f"--expect {', '.join(unknown)}: not known; there are: {', '.join(Expectation)}")
+    return tuple(dict.fromkeys(map(Expectation, words)))

@@ -9,10 +9,10 @@ from typing import Any
 
 from harness.cli.parser import verb_parser
 from harness.errors import ExitCode, InvalidFile, Problem, UsageError
-from harness.plan.predict import Forecast, Settings, predict, settings_for
-from harness.plan.predict.cost import MAX_WORK, work
-from harness.plan.predict.settings import DEFAULT_VERSION, Gate
-from harness.spec.script import read_script, scripts_in
+from harness.formats.script import read_script, scripts_in
+from harness.semantics.eviction import Forecast, Settings, predict, settings_for
+from harness.semantics.eviction.cost import MAX_WORK, work
+from harness.semantics.eviction.settings import DEFAULT_VERSION, Gate
 from harness.terminal import json_text, one_line
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.clock import Clock
-from harness.run.ports import Progress, Tick
+from harness.cluster.ports import Progress, Tick
 from harness.terminal import one_line
 
 _PLAIN_EVERY_S = 5

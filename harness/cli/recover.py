@@ -12,8 +12,8 @@ from typing import Any
 from harness.cli.options import add_where
 from harness.cli.parser import verb_parser
 from harness.errors import ExitCode, UsageError
-from harness.wiring.place import Where
 from harness.wiring.recovering import Recovered
+from harness.wiring.sessions import ClusterRef
 from harness.wiring.verbs import Wanted, recover_verb
 
 
@@ -56,11 +56,11 @@ def handle(options: argparse.Namespace) -> int:
     return int(ExitCode.HEAL_FAILED if done.remaining else ExitCode.PASS)
 
 
-def _where(options: argparse.Namespace) -> Where:
+def _where(options: argparse.Namespace) -> ClusterRef:
     """As for every verb, but that a folder may name the context that --kubeconfig is of."""
     if options.kubeconfig is not None and options.context is None and options.folder is None:
         raise UsageError("--kubeconfig needs --context: which cluster is touched is always said")
-    return Where(
+    return ClusterRef(
         lab=options.lab,
         context=options.context,
         kubeconfig=options.kubeconfig,

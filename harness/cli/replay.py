@@ -11,9 +11,9 @@ from typing import Any
 from harness.cli.options import add_where, where_of
 from harness.cli.parser import verb_parser
 from harness.errors import ExitCode, TaintlabError, UsageError
+from harness.formats.script import read_script, scripts_in
 from harness.lab.progress import Progress
-from harness.run.replay import Replayed
-from harness.spec.script import read_script, scripts_in
+from harness.replay.replayer import Replayed
 from harness.wiring.replaying import replay_all
 
 

@@ -15,15 +15,15 @@ from harness.cli.options import add_where, where_of
 from harness.cli.parser import verb_parser
 from harness.cli.progress import progress_for
 from harness.clock import Clock, SystemClock
+from harness.cluster.ports import Progress
 from harness.errors import ExitCode, TaintlabError, worst
+from harness.formats.experiment import read_experiment
 from harness.lab import root_notice
 from harness.lab.progress import Progress as LabProgress
 from harness.model.experiment import Experiment
-from harness.run.ports import Progress
-from harness.spec import read_experiment
 from harness.wiring.ephemeral import lab_for
-from harness.wiring.place import Where, open_place
 from harness.wiring.running import Finished, default_folder, run_experiment
+from harness.wiring.sessions import ClusterRef, open_session
 from reports.render import render
 from reports.terminal import print_result
 
@@ -75,9 +75,9 @@ def _tell(finished: Finished) -> ExitCode:
 
 
 async def _run(
-    experiment: Experiment, where: Where, path: Path, clock: Clock, progress: Progress, *, keep_secrets: bool
+    experiment: Experiment, where: ClusterRef, path: Path, clock: Clock, progress: Progress, *, keep_secrets: bool
 ) -> Finished:
-    async with open_place(where, clock=clock, for_writing=True) as place:
+    async with open_session(where, clock=clock, for_writing=True) as place:
         return await run_experiment(experiment, place, path, clock=clock, progress=progress, keep_secrets=keep_secrets)
 
 

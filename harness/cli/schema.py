@@ -8,8 +8,8 @@ from typing import Any
 
 from harness.cli.parser import verb_parser
 from harness.errors import ExitCode
-from harness.spec import json_schema
-from harness.spec.reference import reference
+from harness.formats.experiment import json_schema
+from harness.formats.experiment.reference import reference
 
 
 def add_parser(subparsers: Any) -> None:

@@ -13,10 +13,10 @@ from harness.cli.options import add_where, where_of
 from harness.cli.parser import verb_parser
 from harness.clock import SystemClock
 from harness.errors import ExitCode, UsageError
-from harness.run.snapshot import Header
+from harness.snapshot import Header
 from harness.terminal import one_line
-from harness.wiring.place import Where
 from harness.wiring.planning import save_snapshot
+from harness.wiring.sessions import ClusterRef
 
 
 def add_parser(subparsers: Any) -> None:
@@ -49,7 +49,7 @@ def handle(options: argparse.Namespace) -> int:
     return int(ExitCode.PASS)
 
 
-def _into(path: Path, where: Where) -> Header:
+def _into(path: Path, where: ClusterRef) -> Header:
     """The file appears when it is whole, not before."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

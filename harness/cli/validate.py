@@ -8,9 +8,9 @@ from typing import Any
 
 from harness.cli.parser import verb_parser
 from harness.errors import ExitCode, InvalidFile, Problem, shown
+from harness.formats.experiment import Examined, examine, experiment_files
+from harness.formats.values import format_rate
 from harness.model.experiment import Experiment
-from harness.spec import Examined, examine, experiment_files
-from harness.spec.values import format_rate
 from harness.terminal import json_text, one_line
 
 

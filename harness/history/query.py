@@ -29,7 +29,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class StepRecord:
     """One step as it went: invoked, and how it ended. `outcome`: done, refused, indeterminate or unfinished."""
 
     step: str
@@ -85,7 +85,7 @@ def facts(history: History, kind: type[F]) -> Iterator[tuple[events.Entry, F]]:
             yield entry, entry.fact
 
 
-def deeds(history: History) -> list[Deed]:
+def step_records(history: History) -> list[StepRecord]:
     """Each step once, in the order invoked, paired by step id."""
     ends: dict[str, tuple[int, str, str]] = {}
     for entry in history.entries:
@@ -101,7 +101,7 @@ def deeds(history: History) -> list[Deed]:
     out = []
     for entry, invoked in facts(history, events.StepInvoked):
         ended_ns, outcome, message = ends.get(invoked.step, (None, "unfinished", ""))
-        out.append(Deed(invoked.step, invoked.action, invoked.subject, entry.t_ns, ended_ns, outcome, message))
+        out.append(StepRecord(invoked.step, invoked.action, invoked.subject, entry.t_ns, ended_ns, outcome, message))
     return out
 
 
@@ -110,17 +110,17 @@ def phase_windows(history: History) -> dict[PhaseName, Window]:
     the last entry.
     """
     begun: list[tuple[PhaseName, int]] = [
-        (PhaseName(deed.subject), deed.invoked_ns) for deed in deeds(history) if deed.action == Action.PHASE
+        (PhaseName(deed.subject), deed.invoked_ns) for deed in step_records(history) if deed.action == Action.PHASE
     ]
-    stop = next((d.invoked_ns for d in deeds(history) if d.action == Action.STOP_LOAD), None)
+    stop = next((d.invoked_ns for d in step_records(history) if d.action == Action.STOP_LOAD), None)
     last = stop if stop is not None else (history.entries[-1].t_ns if history.entries else 0)
     ends = [*(start for _, start in begun[1:]), last]
     return {name: Window(start, max(start, end)) for (name, start), end in zip(begun, ends, strict=False)}
 
 
-def first_injection(history: History) -> Deed | None:
+def first_injection(history: History) -> StepRecord | None:
     """The first inject step that was acknowledged; None when nothing was injected."""
-    return next((d for d in deeds(history) if d.action == Action.INJECT and d.outcome == "done"), None)
+    return next((d for d in step_records(history) if d.action == Action.INJECT and d.outcome == "done"), None)
 
 
 def pod_stories(history: History) -> dict[str, PodStory]:

@@ -1,5 +1,5 @@
-"""An experiment as it was meant: what `harness.spec` makes of a YAML file, resolved and with every default filled
-in.
+"""An experiment as it was meant: what `harness.formats.experiment` makes of a YAML file, resolved and with every
+default filled in.
 """
 
 from __future__ import annotations

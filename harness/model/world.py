@@ -22,7 +22,7 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
-class Pod:
+class WorldPod:
     """What evictions depend on. `node` is "" while unbound; `deletion_timestamp` is RFC 3339 when the pod is
     terminating.
     """
@@ -50,7 +50,7 @@ class Pod:
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class WorldNode:
     """What faults change and evictions depend on."""
 
     name: str
@@ -72,12 +72,12 @@ class Node:
 class World:
     """A snapshot. `kubernetes_version` is the server's gitVersion; `unreadable` names what permissions kept from us."""
 
-    nodes: tuple[Node, ...]
-    pods: tuple[Pod, ...]
+    nodes: tuple[WorldNode, ...]
+    pods: tuple[WorldPod, ...]
     kubernetes_version: str = ""
     unreadable: tuple[str, ...] = ()
 
-    def pods_on(self, node: str) -> tuple[Pod, ...]:
+    def pods_on(self, node: str) -> tuple[WorldPod, ...]:
         """The pods bound to `node`."""
         return tuple(pod for pod in self.pods if pod.node == node)
 
@@ -89,12 +89,12 @@ def _condition(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     return {}
 
 
-def pod_from_api(obj: Mapping[str, Any]) -> Pod:
+def pod_from_api(obj: Mapping[str, Any]) -> WorldPod:
     """A core/v1 Pod object (only the fields above are read)."""
     meta, spec, status = obj["metadata"], obj.get("spec", {}), obj.get("status", {})
     owner = next((o for o in meta.get("ownerReferences") or () if o.get("controller")), None)
     disruption = _condition(obj, "DisruptionTarget")
-    return Pod(
+    return WorldPod(
         namespace=meta.get("namespace", "default"),
         name=meta["name"],
         uid=meta.get("uid", ""),
@@ -111,10 +111,10 @@ def pod_from_api(obj: Mapping[str, Any]) -> Pod:
     )
 
 
-def node_from_api(obj: Mapping[str, Any]) -> Node:
+def node_from_api(obj: Mapping[str, Any]) -> WorldNode:
     """A core/v1 Node object (only the fields above are read)."""
     meta, spec = obj["metadata"], obj.get("spec", {})
-    return Node(
+    return WorldNode(
         name=meta["name"],
         uid=meta.get("uid", ""),
         labels=dict(meta.get("labels") or {}),

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from harness.errors import UsageError
 from harness.model.experiment import Requirement, Target
-from harness.model.world import Node
+from harness.model.world import WorldNode
 
 
-def choose_targets(target: Target, nodes: Sequence[Node]) -> tuple[str, ...]:
+def choose_targets(target: Target, nodes: Sequence[WorldNode]) -> tuple[str, ...]:
     """The names of the chosen nodes, sorted. UsageError when a named node is missing or fewer candidates than
     `count` match.
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
+from harness.cluster.ports import Cluster, Json, Listing
+from harness.cluster.watch import Watcher
 from harness.errors import ClusterError, Indeterminate, TryLater
 from harness.history.record import Recorder
 from harness.model import events
-from harness.run.ports import Cluster, Json, Listing
-from harness.run.watch import Watcher
 
 TOTAL_S = 20.0
 CATCH_UP_S = 2.0

@@ -13,15 +13,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from harness.clock import Instant
+from harness.cluster.patience import to_the_end
+from harness.cluster.ports import LoadDriver, Tick
 from harness.errors import ClusterError, Indeterminate, TaintlabError
-from harness.faults.patience import to_the_end
 from harness.model import events
 from harness.model.experiment import PhaseName
 from harness.model.plan import Action, Step
-from harness.run.guard import BadRatioGuard
-from harness.run.ports import LoadDriver, Tick
-from harness.run.sample import expectation_query, golden_queries, sample
-from harness.run.stage import Outcome, RunState, Stage
+from harness.run.context import RunContext, RunOutcome, RunState
+from harness.run.guards.bad_ratio import BadRatioGuard
+from harness.signals.sample import expectation_query, golden_queries, sample
 
 READY_TIMEOUT_S = 120.0
 HEARTBEAT_S = 30.0
@@ -43,7 +43,7 @@ class _Stop(Exception):
 class Conductor:
     """Runs one plan once."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: RunContext) -> None:
         """Nothing happens until `run`."""
         self._stage = stage
         self._stopped = asyncio.Event()
@@ -71,7 +71,7 @@ class Conductor:
         self._asked = True
         self._stop(RunState.INTERRUPTED, message)
 
-    async def run(self) -> Outcome:
+    async def run(self) -> RunOutcome:
         """Do every step; always heals, whatever was raised, and whoever cancels. Never raises for what happens during
         the run: it is in the outcome and the history.
         """
@@ -98,7 +98,7 @@ class Conductor:
         leftovers = await to_the_end(self._end(state, message))
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
-        return Outcome(state, message, tuple(leftovers), self._defect)
+        return RunOutcome(state, message, tuple(leftovers), self._defect)
 
     async def _watch_over(self) -> None:
         """Renew the claims, and stop a run that cannot write down what it sees."""
@@ -112,7 +112,7 @@ class Conductor:
             if stage.recorder.now_ns() - renewed_ns >= HEARTBEAT_S * 1e9:
                 renewed_ns = stage.recorder.now_ns()
                 try:
-                    await stage.deeds.renew_claims(stage.clock.now().wall)
+                    await stage.drivers.renew(stage.clock.now().wall)
                 except Exception as error:  # another beat follows; a claim that is gone is a fact of its own
                     stage.progress.say(f"the claims could not be renewed: {error}")
 
@@ -181,10 +181,10 @@ class Conductor:
         stage, fault = self._stage, step.fault
         await self._until(self._fault_start_ns + int(step.at_s * 1e9))
         if step.action is Action.HEAL:
-            await self._deed(step, lambda: stage.deeds.heal(fault, step.subject))
+            await self._deed(step, lambda: stage.drivers.heal(fault, step.subject))
             stage.progress.say(f"healed {step.subject}")
         else:
-            await self._deed(step, lambda: stage.deeds.inject(fault, step.subject))
+            await self._deed(step, lambda: stage.drivers.inject(fault, step.subject))
             if self._injected_ns is None:
                 self._injected_ns = stage.recorder.now_ns()
             stage.progress.say(f"injected {step.id.split(':', 1)[1]}")
@@ -265,7 +265,7 @@ class Conductor:
         remains on the cluster or is not known, one line each.
         """
         stage = self._stage
-        left = await self._each("heal", lambda: stage.deeds.heal_all(self._heal_deadline_ns(), self._give_up))
+        left = await self._each("heal", lambda: stage.drivers.heal_all(self._heal_deadline_ns(), self._give_up))
         if state is RunState.ABORTED:
             await self._each("recovery phase", self._recover_after_abort)
         steps = {step.action: step for step in stage.steps}

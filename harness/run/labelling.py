@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.cluster.ledger import EXPERIMENT_ANNOTATION, HOLDER_ANNOTATION, RUN_LABEL
+from harness.cluster.undo import Holder
 from harness.errors import UsageError
-from harness.faults.claim import Holder
 from harness.model.experiment import Manifest
-from harness.run.ledger import EXPERIMENT_ANNOTATION, HOLDER_ANNOTATION, RUN_LABEL
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")

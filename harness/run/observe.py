@@ -10,15 +10,15 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from harness.clock import Instant
+from harness.cluster.ports import Cluster, Json
+from harness.cluster.pulse import watch_answers
+from harness.cluster.standstill import watch_standstill
+from harness.cluster.watch import Watcher
 from harness.errors import ClusterError
 from harness.history.record import Recorder
 from harness.model import events
-from harness.model.world import Node, Pod, World, node_from_api, pod_from_api
+from harness.model.world import World, WorldNode, WorldPod, node_from_api, pod_from_api
 from harness.run.closing import close_list
-from harness.run.ports import Cluster, Json
-from harness.run.pulse import watch_answers
-from harness.run.standstill import watch_standstill
-from harness.run.watch import Watcher
 
 POD_PATH = "/api/v1/pods"
 NODE_PATH = "/api/v1/nodes"
@@ -215,8 +215,8 @@ class Observer:
 
     def world(self, *, kubernetes_version: str) -> World:
         """The picture as a frozen value."""
-        nodes: Iterable[Node] = sorted(map(node_from_api, self.nodes), key=lambda node: node.name)
-        pods: Iterable[Pod] = sorted(map(pod_from_api, self.pods), key=lambda pod: pod.key)
+        nodes: Iterable[WorldNode] = sorted(map(node_from_api, self.nodes), key=lambda node: node.name)
+        pods: Iterable[WorldPod] = sorted(map(pod_from_api, self.pods), key=lambda pod: pod.key)
         return World(tuple(nodes), tuple(pods), kubernetes_version)
 
     async def until(self, condition: Callable[[], bool], *, timeout_s: float) -> bool:

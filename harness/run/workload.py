@@ -9,15 +9,10 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.clock import Clock, SystemClock
-from harness.errors import ClusterError, NotFound, Refused
-from harness.faults.claim import Holder
-from harness.faults.patience import FIRST_PAUSE_S, Patience, Sleep, to_the_end
-from harness.model.experiment import Manifest
-from harness.run.labelling import check_names, has_claims, labelled, longest_grace_s
-from harness.run.ledger import RUN_LABEL, Ledger, Record, RecordKind
-from harness.run.observe import Observer
-from harness.run.ports import Cluster, Json
-from harness.run.removal import (
+from harness.cluster.ledger import RUN_LABEL, Ledger, Record, RecordKind
+from harness.cluster.patience import FIRST_PAUSE_S, Patience, Sleep, to_the_end
+from harness.cluster.ports import Cluster, Json
+from harness.cluster.removal import (
     CREATE_SETTLES_S,
     GONE_WITHIN_S,
     labelled_in,
@@ -26,7 +21,12 @@ from harness.run.removal import (
     remove_object,
     why_left,
 )
-from harness.run.resources import Resources
+from harness.cluster.resources import Resources
+from harness.cluster.undo import Holder
+from harness.errors import ClusterError, NotFound, Refused
+from harness.model.experiment import Manifest
+from harness.run.labelling import check_names, has_claims, labelled, longest_grace_s
+from harness.run.observe import Observer
 
 _LOOK_AGAIN_S = 5.0
 _AT_ONCE = 20
@@ -34,7 +34,7 @@ _CLAIMS = "persistentvolumeclaims"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ReadyCondition:
     """How many Ready pods with these labels a manifest asks for."""
 
     what: str
@@ -59,7 +59,7 @@ def _is_ready(pod: Json) -> bool:
     return ready and not pod["metadata"].get("deletionTimestamp")
 
 
-def wishes(manifests: tuple[Manifest, ...]) -> list[Wish]:
+def ready_conditions(manifests: tuple[Manifest, ...]) -> list[ReadyCondition]:
     """Ready pods to wait for: Deployments, StatefulSets and ReplicaSets by their replicas, bare Pods by themselves.
 
     DaemonSets and Jobs are not waited for (how many pods they get is the cluster's business).
@@ -71,11 +71,11 @@ def wishes(manifests: tuple[Manifest, ...]) -> list[Wish]:
         if manifest.kind in ("Deployment", "StatefulSet", "ReplicaSet"):
             labels = (spec.get("selector") or {}).get("matchLabels") or {}
             replicas = 1 if spec.get("replicas") is None else int(spec["replicas"])
-            out.append(Wish(f"{manifest.kind}/{manifest.name}", namespace, labels, replicas))
+            out.append(ReadyCondition(f"{manifest.kind}/{manifest.name}", namespace, labels, replicas))
         elif manifest.kind == "Pod":
             labels = (manifest.body.get("metadata") or {}).get("labels") or {}
             if labels:
-                out.append(Wish(f"Pod/{manifest.name}", namespace, labels, 1))
+                out.append(ReadyCondition(f"Pod/{manifest.name}", namespace, labels, 1))
     return out
 
 
@@ -124,7 +124,7 @@ class Workload:
         self._clock = clock or SystemClock()
         self._sleep = sleep
         self._resources = Resources(cluster)
-        self._wishes = wishes(manifests)
+        self._wishes = ready_conditions(manifests)
         self._made: list[_Made] = []
 
     async def apply(self) -> list[str]:
@@ -339,7 +339,7 @@ def _has_endpoint(observer: Observer, namespace: str, service: str) -> bool:
     return False
 
 
-def _why_not(observer: Observer, asked: list[Wish]) -> str:
+def _why_not(observer: Observer, asked: list[ReadyCondition]) -> str:
     """The scheduler's or kubelet's own words about the first pod that is not Ready."""
     unready: Callable[[Json], bool] = lambda pod: any(w.owns(pod) for w in asked) and not _is_ready(pod)  # noqa: E731
     for pod in filter(unready, observer.pods):

@@ -7,7 +7,7 @@ import socket
 from datetime import datetime
 from pathlib import Path
 
-from harness.faults.claim import Claim, Holder
+from harness.cluster.undo import Claim, Holder
 from harness.lab.processes import ProcessId
 
 HEARTBEAT_S = 90.0

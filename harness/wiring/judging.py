@@ -12,6 +12,7 @@ from harness.check.judge import Judgement, judge
 from harness.check.record import RunRecord
 from harness.check.result import result_json
 from harness.check.traffic import traffic_of
+from harness.cluster.ledger import Record, read_ledger
 from harness.errors import UsageError
 from harness.files import shown
 from harness.history.folder import RunFolder, read_json, write_json
@@ -24,8 +25,7 @@ from harness.history.strict import invalid
 from harness.model import events
 from harness.model.experiment import Experiment
 from harness.model.plan import Plan
-from harness.plan.predict.settings import Settings
-from harness.run.ledger import Record, read_ledger
+from harness.semantics.eviction.settings import Settings
 from loadgen.rows import Rows, RowsUnreadable, read_folder
 
 T = TypeVar("T")

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.clock import Clock
+from harness.cluster.ports import Tick, Traffic
 from harness.errors import LoadFailed
 from harness.model.experiment import Experiment, Load
-from harness.run.ports import Tick, Traffic
 from loadgen.config import ArrivalKind, ConnectionKind, LoadConfig
 from loadgen.process import LoadProcess
 from loadgen.protocol import Second, to_json
@@ -39,7 +39,7 @@ def load_config(experiment: Experiment, load: Load) -> LoadConfig:
 
 
 class LoadgenDriver:
-    """See `harness.run.ports.LoadDriver`."""
+    """See `harness.cluster.ports.LoadDriver`."""
 
     def __init__(
         self, config: LoadConfig, folder: Path, *, prefix: tuple[str, ...], clock: Clock, keep_secrets: bool = False

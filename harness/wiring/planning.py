@@ -14,25 +14,25 @@ import msgspec
 from harness.clock import Clock
 from harness.errors import ClusterError, UsageError
 from harness.files import read_regular
+from harness.formats.labels import selector
+from harness.formats.problems import BadValue
+from harness.impact import Change, Expectation, PolicyPlan, assess, evictions_by, judge
+from harness.impact.diff import PlanDiff, check_plan, compare
+from harness.impact.evictions import world_node
 from harness.model.experiment import Target
-from harness.model.inventory import Inventory, NodeRecord
-from harness.plan.consequences import Change, Demand, PolicyPlan, by_change, judge, paint
-from harness.plan.consequences.departures import world_node
-from harness.plan.consequences.diff import PlanDiff, check_plan, compare
-from harness.plan.predict.settings import Settings
+from harness.model.state import ClusterState, Node
 from harness.plan.targets import choose_targets
-from harness.run.snapshot import Builder, Header, Reading, WorldWriter, pages, read_world
-from harness.run.snapshot.worldfile import VERSION as WORLD_VERSION
-from harness.spec.labels import selector
-from harness.spec.problems import BadValue
-from harness.wiring.control_plane import settings_of
-from harness.wiring.place import Where, open_place
+from harness.semantics.eviction.settings import Settings
+from harness.snapshot import Builder, Header, Reading, WorldWriter, pages, read_world
+from harness.snapshot.control_plane import settings_of
+from harness.snapshot.worldfile import VERSION as WORLD_VERSION
+from harness.wiring.sessions import ClusterRef, open_session
 
 _NOTHING = Change(())
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PlanRequest:
     """A policy from the command line. `nodes`: a label selector, or node names with commas; "" with a single node.
     `change`: what is done to them, its targets yet to be found.
     """
@@ -42,10 +42,10 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PlanInput:
     """A world with what is known of its control plane. `source`: how people would call it."""
 
-    inventory: Inventory
+    inventory: ClusterState
     settings: Settings
     source: str
     notes: tuple[str, ...] = ()
@@ -63,15 +63,15 @@ def no_cycle_collector() -> Iterator[None]:
             gc.enable()
 
 
-async def see(where: Where, world: Path | None, *, clock: Clock) -> Seen:
+async def read_input(where: ClusterRef, world: Path | None, *, clock: Clock) -> PlanInput:
     """The world in a file, or of the cluster that was named. UsageError when neither or both were named."""
     if world is not None:
         if where.lab is not None or where.context is not None:
             raise UsageError("--world is a world already: leave --lab and --context out")
         inventory = read_world(world)
         settings, notes = settings_of(inventory.kubernetes_version or f"1.{Settings().minor}", inventory.flags)
-        return Seen(inventory, settings, world.name, notes)
-    async with open_place(where, clock=clock, for_writing=False) as place:
+        return PlanInput(inventory, settings, world.name, notes)
+    async with open_session(where, clock=clock, for_writing=False) as place:
         builder, reading = Builder(), Reading()
         try:
             async for page in pages(place.cluster, reading):
@@ -81,12 +81,12 @@ async def see(where: Where, world: Path | None, *, clock: Clock) -> Seen:
             )
         except ValueError as error:
             raise ClusterError(f"{place.cluster.name} has an object that plans cannot read: {error}") from error
-        return Seen(inventory, place.settings, place.cluster.name, place.notes)
+        return PlanInput(inventory, place.settings, place.cluster.name, place.notes)
 
 
-async def save_snapshot(where: Where, stream: IO[bytes], *, packed: bool, clock: Clock) -> Header:
+async def save_snapshot(where: ClusterRef, stream: IO[bytes], *, packed: bool, clock: Clock) -> Header:
     """Read the cluster into a world file on `stream` (gzip when `packed`), page by page; the header written."""
-    async with open_place(where, clock=clock, for_writing=False) as place:
+    async with open_session(where, clock=clock, for_writing=False) as place:
         taken, reading = clock.now().wall, Reading()
         writer = WorldWriter(stream, packed=packed)
         async for page in pages(place.cluster, reading):
@@ -106,7 +106,7 @@ async def save_snapshot(where: Where, stream: IO[bytes], *, packed: bool, clock:
 # --- plans ---
 
 
-def plan_policy(seen: Seen, asked: Asked, demands: Sequence[Demand]) -> PolicyPlan:
+def plan_policy(seen: PlanInput, asked: PlanRequest, expectations: Sequence[Expectation]) -> PolicyPlan:
     """What a policy from the command line would do. UsageError when it names no node, or nothing to do."""
     targets = _targets(asked.nodes, seen.inventory.nodes)
     change = replace(asked.change, targets=targets)
@@ -114,12 +114,12 @@ def plan_policy(seen: Seen, asked: Asked, demands: Sequence[Demand]) -> PolicyPl
         raise UsageError(
             "say what is to be done: --taint key=value:NoExecute, --cordon, --drain, --lose-node, --condition"
         )
-    picture = paint(seen.inventory, change, by_change(seen.inventory, change, seen.settings), seen.settings)
+    impact = assess(seen.inventory, change, evictions_by(seen.inventory, change, seen.settings), seen.settings)
     title = f"{', '.join(change.words)} on {asked.nodes or targets[0]}"
-    return judge(replace(picture, notes=seen.notes), demands, source=seen.source, title=title)
+    return judge(replace(impact, notes=seen.notes), expectations, source=seen.source, title=title)
 
 
-def _targets(text: str, nodes: Sequence[NodeRecord]) -> tuple[str, ...]:
+def _targets(text: str, nodes: Sequence[Node]) -> tuple[str, ...]:
     """Node names, or a selector; a cluster of one node needs neither."""
     names = {node.name for node in nodes}
     if not text and len(nodes) == 1:

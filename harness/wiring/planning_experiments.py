@@ -11,6 +11,11 @@ from urllib.parse import urlsplit
 
 from harness.clock import Clock
 from harness.errors import UsageError
+from harness.formats.experiment import read_experiment
+from harness.impact import Change, Expectation, PolicyPlan, PredictedEvictions, assess, judge
+from harness.impact.applied import applied, counted_budgets
+from harness.impact.evictions import pods_on, world_node, world_pod
+from harness.impact.impact import workload_of
 from harness.lab.topology import Topology, default_topology, read_topology_file
 from harness.model.experiment import (
     CordonFault,
@@ -21,34 +26,29 @@ from harness.model.experiment import (
     TaintFault,
     TolerationsFault,
 )
-from harness.model.inventory import HOSTNAME_LABEL, Inventory, NodeRecord, amount
+from harness.model.state import HOSTNAME_LABEL, ClusterState, Node, amount
 from harness.model.world import World
-from harness.plan.consequences import Change, Demand, Departures, PolicyPlan, judge, paint
-from harness.plan.consequences.applied import applied, counted_budgets
-from harness.plan.consequences.departures import pods_on, world_node, world_pod
-from harness.plan.consequences.picture import workload_of
-from harness.plan.forecast import forecast_planned
-from harness.plan.predict.settings import Settings
-from harness.plan.steps import describe, make_steps
+from harness.plan.predict import predict_planned
+from harness.plan.schedule import describe, make_steps
 from harness.plan.targets import choose_targets
-from harness.run.snapshot.manifests import new_pods, with_objects
-from harness.spec import read_experiment
-from harness.wiring.control_plane import settings_of
-from harness.wiring.place import Where
-from harness.wiring.planning import Seen, see
+from harness.semantics.eviction.settings import Settings
+from harness.snapshot.control_plane import settings_of
+from harness.snapshot.manifests import new_pods, with_objects
+from harness.wiring.planning import PlanInput, read_input
+from harness.wiring.sessions import ClusterRef
 
 
 async def plan_file(
-    path: Path, where: Where, world: Path | None, demands: Sequence[Demand], *, clock: Clock
+    path: Path, where: ClusterRef, world: Path | None, expectations: Sequence[Expectation], *, clock: Clock
 ) -> PolicyPlan:
     """The plan of an experiment file, on the named cluster or world, else on the lab that a run would start."""
     experiment = read_experiment(path)
     named = world is not None or where.lab is not None or where.context is not None
-    seen = await see(where, world, clock=clock) if named else world_of_lab(experiment)
-    return plan_experiment(experiment, seen, demands)
+    seen = await read_input(where, world, clock=clock) if named else world_of_lab(experiment)
+    return plan_experiment(experiment, seen, expectations)
 
 
-def plan_experiment(experiment: Experiment, seen: Seen, demands: Sequence[Demand]) -> PolicyPlan:
+def plan_experiment(experiment: Experiment, seen: PlanInput, expectations: Sequence[Expectation]) -> PolicyPlan:
     """What an experiment would do: its workload applied (unless it is there already), then its faults."""
     inventory, notes = _with_workload(seen.inventory, experiment.workload, seen.settings)
     nodes = [world_node(node) for node in inventory.nodes]
@@ -56,7 +56,7 @@ def plan_experiment(experiment: Experiment, seen: Seen, demands: Sequence[Demand
     pods = pods_on(inventory, targets)
     world = World(tuple(nodes), tuple(map(world_pod, pods)), inventory.kubernetes_version)
     steps = make_steps(experiment, targets)
-    predictions = {p.pod: p for p in forecast_planned(experiment, steps, targets, world, seen.settings)}
+    predictions = {p.pod: p for p in predict_planned(experiment, steps, targets, world, seen.settings)}
     change = Change(
         targets=targets,
         taints=tuple(fault.taint for fault in experiment.faults if isinstance(fault, TaintFault)),
@@ -66,14 +66,14 @@ def plan_experiment(experiment: Experiment, seen: Seen, demands: Sequence[Demand
     unplanned = tuple(
         f"what {describe(f)} does: plans do not know this fault" for f in experiment.faults if not isinstance(f, known)
     )
-    departures = Departures(pods, tuple(predictions[pod.key] for pod in pods))
+    departures = PredictedEvictions(pods, tuple(predictions[pod.key] for pod in pods))
     words = [describe(fault) for fault in experiment.faults]
-    picture = paint(inventory, change, departures, seen.settings, words=words)
+    impact = assess(inventory, change, departures, seen.settings, words=words)
     measured = any(PhaseName.FAULT in slo.phases for slo in experiment.expect.slos)
     served = _served(experiment) if measured else None
-    asked = tuple(dict.fromkeys([*demands, *([Demand.NO_OUTAGE] if measured else [])]))
-    picture = replace(picture, notes=seen.notes + notes, unplanned=unplanned)
-    return judge(picture, asked, source=seen.source, title=experiment.name, served=served)
+    asked = tuple(dict.fromkeys([*expectations, *([Expectation.NO_OUTAGE] if measured else [])]))
+    impact = replace(impact, notes=seen.notes + notes, unplanned=unplanned)
+    return judge(impact, asked, source=seen.source, title=experiment.name, served=served)
 
 
 def _served(experiment: Experiment) -> str | None:
@@ -87,8 +87,8 @@ def _served(experiment: Experiment) -> str | None:
 
 
 def _with_workload(
-    inventory: Inventory, manifests: Sequence[Manifest], settings: Settings
-) -> tuple[Inventory, tuple[str, ...]]:
+    inventory: ClusterState, manifests: Sequence[Manifest], settings: Settings
+) -> tuple[ClusterState, tuple[str, ...]]:
     """The world with the manifests' objects and pods in it, except for workloads that run there already."""
     there = {workload_of(template) for template in {pod.template for pod in inventory.pods}}
     bodies = [_body(m) for m in manifests if f"{m.kind} {m.namespace or 'default'}/{m.name}" not in there]
@@ -107,7 +107,7 @@ def _body(manifest: Manifest) -> dict[str, Any]:
     return body
 
 
-def world_of_lab(experiment: Experiment) -> Seen:
+def world_of_lab(experiment: Experiment) -> PlanInput:
     """The lab that `taintlab run` would start for the experiment, before anything runs in it."""
     wish = experiment.lab
     topology = default_topology()
@@ -118,14 +118,14 @@ def world_of_lab(experiment: Experiment) -> Seen:
         except UsageError as error:
             raise UsageError(f"{experiment.source}: lab.topology {error}") from error
     version = wish.kubernetes or f"1.{Settings().minor}"
-    inventory = Inventory(nodes=_nodes_of(topology), pods=(), kubernetes_version=f"v{version.removeprefix('v')}")
+    inventory = ClusterState(nodes=_nodes_of(topology), pods=(), kubernetes_version=f"v{version.removeprefix('v')}")
     settings, notes = settings_of(version, wish.flags)
-    return Seen(inventory, settings, "the lab that a run would start", notes)
+    return PlanInput(inventory, settings, "the lab that a run would start", notes)
 
 
-def _nodes_of(topology: Topology) -> tuple[NodeRecord, ...]:
+def _nodes_of(topology: Topology) -> tuple[Node, ...]:
     return tuple(
-        NodeRecord(
+        Node(
             name=node.name,
             labels={HOSTNAME_LABEL: node.name, "kubernetes.io/os": "linux", **node.labels},
             taints=node.taints,

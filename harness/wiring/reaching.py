@@ -14,19 +14,19 @@ from typing import Any
 from harness import lab as labs
 from harness.adapters.kube import connect
 from harness.clock import Clock
+from harness.cluster.ports import Cluster
 from harness.errors import UsageError
-from harness.run.ports import Cluster
-from harness.wiring.place import Where, is_kind, only_lab
+from harness.wiring.sessions import ClusterRef, is_kind, only_lab
 
 
-def named(where: Where) -> Where:
+def named(where: ClusterRef) -> ClusterRef:
     """`where` with the lab that is meant when the command line names none; UsageError when that is not clear."""
     if where.lab is not None or where.context is not None:
         return where
     return replace(where, lab=only_lab())
 
 
-def of_folder(where: Where, reach: Mapping[str, Any]) -> Where:
+def of_folder(where: ClusterRef, reach: Mapping[str, Any]) -> ClusterRef:
     """Where the run of a folder was, as far as the folder may decide that; what the command line names goes first.
 
     `reach`: what the folder says (``{"lab": NAME}`` or ``{"context": NAME, "kubeconfig": PATH or None}``). UsageError
@@ -80,7 +80,7 @@ def _same(one: Path, other: Path) -> bool:
         return False
 
 
-def is_where(reach: Mapping[str, Any], where: Where) -> bool:
+def is_where(reach: Mapping[str, Any], where: ClusterRef) -> bool:
     """Whether `where` is the very lab or context that a folder says."""
     lab, context, kubeconfig = (_text(reach.get(key)) for key in ("lab", "context", "kubeconfig"))
     if where.lab is not None:
@@ -92,13 +92,13 @@ def is_where(reach: Mapping[str, Any], where: Where) -> bool:
     return any(_same(one.expanduser(), other.expanduser()) for one in ours for other in theirs)
 
 
-def lab_is_gone(where: Where) -> bool:
+def lab_is_gone(where: ClusterRef) -> bool:
     """Whether `where` is a lab that is not up any more; UsageError when its name cannot be one."""
     return where.lab is not None and labs.find(where.lab) is None
 
 
 @asynccontextmanager
-async def open_cluster(where: Where, *, clock: Clock) -> AsyncIterator[Cluster]:
+async def open_cluster(where: ClusterRef, *, clock: Clock) -> AsyncIterator[Cluster]:
     """Connect to the lab or context of `where`; UsageError when there is no such thing. Nothing is asked of it: what
     does not answer is found out piece by piece.
     """

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from harness.cluster.node_writes import heal_node
+from harness.cluster.patience import Patience
+from harness.cluster.ports import Cluster, Json
+from harness.cluster.removal import GONE_WITHIN_S, Removal, labelled_in, pods_left, remove_object, why_left
+from harness.cluster.survey import ClaimedNode, Labelled, Thing, claimed_nodes, each, labelled_objects, look
+from harness.cluster.undo import Claim, Holder
 from harness.errors import ClusterError, UsageError
-from harness.faults.claim import Claim, Holder
-from harness.faults.nodes import heal_node
-from harness.faults.patience import Patience
-from harness.run.ports import Cluster, Json
-from harness.run.removal import GONE_WITHIN_S, Removal, labelled_in, pods_left, remove_object, why_left
-from harness.run.survey import ClaimedNode, Labelled, Thing, claimed_nodes, each, labelled_objects, look
 from harness.wiring.alive import sign_of_life
 from reports.words import one_line
 

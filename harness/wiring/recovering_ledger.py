@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.cluster.ledger import RUN_LABEL, Ledger, LedgerRead, Record, RecordKind, is_held
+from harness.cluster.node_writes import node_path
+from harness.cluster.ports import Json
+from harness.cluster.survey import Thing, claimed_nodes, each, look, thing_of
+from harness.cluster.undo import Claim, claim_of, own_claim, parse_claim
 from harness.errors import ClusterError, NotFound, UsageError
-from harness.faults.claim import Claim, claim_of, own_claim, parse_claim
-from harness.faults.nodes import node_path
-from harness.run.ledger import RUN_LABEL, Ledger, LedgerRead, Record, RecordKind, is_held
-from harness.run.ports import Json
-from harness.run.survey import Thing, claimed_nodes, each, look, thing_of
 from harness.wiring.recovering import Book, Recovered, Site, alive_error, remove, tell_pods, tell_removed, undo_node
 
 SETTLE_S = 10.0

@@ -12,9 +12,9 @@ from harness import lab as labs
 from harness.clock import SystemClock
 from harness.lab.values import LabSpec
 from harness.model.scenario import Restart, Scenario
-from harness.run.reference import Reference
-from harness.run.replay import REPLAY_LABEL, Replayed, Replayer
-from harness.wiring.place import Place, Where, open_place
+from harness.replay.reference import Reference
+from harness.replay.replayer import REPLAY_LABEL, Replayed, Replayer
+from harness.wiring.sessions import ClusterRef, ClusterSession, open_session
 
 #: What a lab of our own needs so that pods have exactly the tolerations of their script.
 REPLAY_FLAGS = ("kube-apiserver=--disable-admission-plugins=DefaultTolerationSeconds",)
@@ -22,7 +22,11 @@ _SIDE_BY_SIDE = 50
 
 
 def replay_all(
-    scenarios: Sequence[Scenario], where: Where, *, report: Callable[[str], None], side_by_side: int = _SIDE_BY_SIDE
+    scenarios: Sequence[Scenario],
+    where: ClusterRef,
+    *,
+    report: Callable[[str], None],
+    side_by_side: int = _SIDE_BY_SIDE,
 ) -> list[Replayed | Exception]:
     """Replay every scenario; on a lab of our own, taken down afterwards, when no cluster is named.
 
@@ -41,13 +45,19 @@ def replay_all(
         return asyncio.run(_replay_all(scenarios, where, side_by_side))
 
 
-async def _replay_all(scenarios: Sequence[Scenario], where: Where, side_by_side: int) -> list[Replayed | Exception]:
-    async with open_place(where, clock=SystemClock(), for_writing=True) as place:
+async def _replay_all(
+    scenarios: Sequence[Scenario], where: ClusterRef, side_by_side: int
+) -> list[Replayed | Exception]:
+    async with open_session(where, clock=SystemClock(), for_writing=True) as place:
         return await replay_on(place, scenarios, side_by_side=side_by_side)
 
 
 async def replay_on(
-    place: Place, scenarios: Sequence[Scenario], *, side_by_side: int = _SIDE_BY_SIDE, time_controller: bool = False
+    place: ClusterSession,
+    scenarios: Sequence[Scenario],
+    *,
+    side_by_side: int = _SIDE_BY_SIDE,
+    time_controller: bool = False,
 ) -> list[Replayed | Exception]:
     """As `replay_all`, on an open place. `time_controller`: the reference times the controller too, which takes three
     of its requests a second.

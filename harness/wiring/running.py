@@ -19,8 +19,10 @@ import harness
 from harness.adapters.prometheus import PrometheusMetrics
 from harness.check.judge import Judgement
 from harness.clock import Clock, wall_text
+from harness.cluster.ledger import Header, Ledger
+from harness.cluster.ports import Progress
+from harness.cluster.undo import Holder, claim_of
 from harness.errors import CannotRecord, ClusterError, HealFailed, TaintlabError
-from harness.faults.claim import Holder, claim_of
 from harness.files import write_whole
 from harness.history import folder as folders
 from harness.history.folder import RunFolder, write_json
@@ -32,21 +34,19 @@ from harness.model import events
 from harness.model.experiment import Experiment
 from harness.model.plan import Plan
 from harness.model.world import World, node_from_api
-from harness.plan.forecast import forecast_planned
-from harness.plan.steps import describe, make_steps
+from harness.plan.predict import predict_planned
+from harness.plan.schedule import describe, make_steps
 from harness.plan.targets import choose_targets
 from harness.run.conduct import READY_TIMEOUT_S, Conductor
-from harness.run.deeds import Deeds
-from harness.run.ledger import Header, Ledger
+from harness.run.context import RunContext, RunOutcome
+from harness.run.drivers import Drivers
 from harness.run.observe import NODE_PATH, Observer
-from harness.run.ports import Progress
-from harness.run.stage import Outcome, Stage
-from harness.run.voice import Unharmed
+from harness.run.progress import SafeProgress
 from harness.run.workload import Workload
 from harness.wiring.alive import this_process
 from harness.wiring.judging import judge_folder
 from harness.wiring.load import LoadgenDriver, load_config
-from harness.wiring.place import Place
+from harness.wiring.sessions import ClusterSession
 
 _GRACE_AFTER_PLAN_S = 60
 _DATE_HEADER_ERROR_MS = 500.0
@@ -84,7 +84,7 @@ def default_folder(experiment: Experiment, *, clock: Clock, base: Path) -> Path:
 
 async def run_experiment(
     experiment: Experiment,
-    place: Place,
+    place: ClusterSession,
     path: Path,
     *,
     clock: Clock,
@@ -108,7 +108,7 @@ async def run_experiment(
     except OSError as error:
         why = error.strerror or str(error)
         raise CannotRecord(f"{folder.path}: no room for the undo record ({why}); nothing was touched") from error
-    voice = Unharmed(progress)
+    voice = SafeProgress(progress)
     try:
         outcome = await _conduct(
             experiment, targets, place, folder, recorder, ledger, identity, voice, clock, keep_secrets=keep_secrets
@@ -133,7 +133,7 @@ def _keep_traceback(folder: RunFolder, defect: BaseException) -> None:
         write_whole(folder.path / "defect.txt", "".join(traceback.format_exception(defect)).encode(errors="replace"))
 
 
-def _finish(folder: RunFolder, outcome: Outcome) -> Finished:
+def _finish(folder: RunFolder, outcome: RunOutcome) -> Finished:
     """Seal and judge. Whatever goes wrong with that, what is left on the cluster is told."""
     try:
         with contextlib.suppress(OSError):  # a full disk: no seal, so the verdict is INVALID and says so
@@ -154,7 +154,7 @@ def new_run_id(name: str) -> str:
     return f"{name[:_NAME_IN_ID].rstrip('-.')}-{secrets.token_hex(4)}"
 
 
-async def _preflight(experiment: Experiment, place: Place, clock: Clock) -> tuple[str, ...]:
+async def _preflight(experiment: Experiment, place: ClusterSession, clock: Clock) -> tuple[str, ...]:
     """The targets, chosen before anything is written anywhere. ClusterError when another run still holds one of them,
     or when the credentials end before the run.
     """
@@ -187,7 +187,7 @@ def _longest_s(experiment: Experiment) -> float:
 async def _conduct(
     experiment: Experiment,
     targets: tuple[str, ...],
-    place: Place,
+    place: ClusterSession,
     folder: RunFolder,
     recorder: Recorder,
     ledger: Ledger,
@@ -196,7 +196,7 @@ async def _conduct(
     clock: Clock,
     *,
     keep_secrets: bool,
-) -> Outcome:
+) -> RunOutcome:
     observer = Observer(place.cluster, recorder)
     try:
         await observer.start()
@@ -211,20 +211,20 @@ async def _conduct(
 
         def before_fault(now: World) -> None:
             """The pods are there now: predict, and keep world and plan as they are before anything is touched."""
-            predictions = forecast_planned(experiment, steps, targets, now, place.settings)
+            predictions = predict_planned(experiment, steps, targets, now, place.settings)
             write_json(folder.world, now)
             write_json(folder.plan, Plan(identity.run, experiment.name, targets, steps, predictions))
 
         now = clock.now()
         longest_ns = int(_longest_s(experiment) * 1e9)
         namespaces = frozenset(m.namespace or "default" for m in experiment.workload)
-        stage = Stage(
+        stage = RunContext(
             experiment=experiment,
             steps=steps,
             targets=targets,
             recorder=recorder,
             observer=observer,
-            deeds=Deeds(
+            drivers=Drivers(
                 cluster=place.cluster,
                 components=place.components,
                 observer=observer,
@@ -266,7 +266,7 @@ async def _conduct(
 
 
 def _load(
-    experiment: Experiment, place: Place, folder: RunFolder, clock: Clock, *, keep_secrets: bool
+    experiment: Experiment, place: ClusterSession, folder: RunFolder, clock: Clock, *, keep_secrets: bool
 ) -> LoadgenDriver | None:
     if experiment.load is None:
         return None
@@ -274,7 +274,7 @@ def _load(
     return LoadgenDriver(config, folder.load, prefix=place.load_prefix, clock=clock, keep_secrets=keep_secrets)
 
 
-def _announce(experiment: Experiment, place: Place, targets: tuple[str, ...], progress: Progress) -> None:
+def _announce(experiment: Experiment, place: ClusterSession, targets: tuple[str, ...], progress: Progress) -> None:
     """Say what is about to be touched."""
     progress.say(f"{experiment.name} on {place.cluster.name} (Kubernetes {place.kubernetes_version})")
     for note in place.notes:
@@ -283,7 +283,7 @@ def _announce(experiment: Experiment, place: Place, targets: tuple[str, ...], pr
         progress.say(f"will put {describe(fault)}" + (f" on {', '.join(targets)}" if targets else ""))
 
 
-def _write_versions(folder: RunFolder, place: Place, world: World) -> None:
+def _write_versions(folder: RunFolder, place: ClusterSession, world: World) -> None:
     if not world.nodes:
         raise ClusterError(f"{place.cluster.name} has no nodes")
     versions = {

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from harness.clock import Clock, SystemClock
+from harness.cluster.ledger import LedgerRead, is_held, read_ledger
+from harness.cluster.patience import Patience
+from harness.cluster.ports import Cluster
+from harness.cluster.survey import claimed_nodes, labelled_objects
 from harness.errors import ClusterError, UsageError
-from harness.faults.patience import Patience
 from harness.history import folder as folders
 from harness.history.read import read_history
-from harness.run.ledger import LedgerRead, is_held, read_ledger
-from harness.run.ports import Cluster
-from harness.run.survey import claimed_nodes, labelled_objects
 from harness.wiring.alive import this_process
-from harness.wiring.place import Where
 from harness.wiring.reaching import is_where, lab_is_gone, named, of_folder, open_cluster
 from harness.wiring.recovering import Recovered, Site, alive_error, recover_claims
 from harness.wiring.recovering_ledger import Folder, recover_ledger
+from harness.wiring.sessions import ClusterRef
 from reports.words import one_line
 
 WHOLE_S = 600.0
@@ -68,7 +68,7 @@ def _patience(clock: Clock) -> Patience:
     return Patience(clock, asyncio.sleep, clock.now().mono_ns + int(WHOLE_S * 1e9))
 
 
-async def status_verb(where: Where) -> Seen:
+async def status_verb(where: ClusterRef) -> Seen:
     """What runs left on the named cluster. Reads only, and says what it could not read."""
     where, clock = named(where), SystemClock()
     try:
@@ -102,7 +102,7 @@ def _leftover(*texts: str) -> Leftover:
     return Leftover(*(one_line(text, 500) for text in texts))
 
 
-async def recover_verb(wanted: Wanted, where: Where, say: Callable[[str], None]) -> Recovered:
+async def recover_verb(wanted: Wanted, where: ClusterRef, say: Callable[[str], None]) -> Recovered:
     """Take off what is wanted; `say` gets each line before it is done.
 
     UsageError when it is not clear what is meant, may not be touched, or belongs to a run that is still alive.
@@ -113,7 +113,7 @@ async def recover_verb(wanted: Wanted, where: Where, say: Callable[[str], None])
         return Recovered(remaining=(one_line(f"not known: {error}", 500),))
 
 
-async def _recover(wanted: Wanted, where: Where, say: Callable[[str], None]) -> Recovered:
+async def _recover(wanted: Wanted, where: ClusterRef, say: Callable[[str], None]) -> Recovered:
     if wanted.folder is not None:
         return await _recover_folder(wanted.folder, wanted, where, say)
     where = named(where)
@@ -139,7 +139,7 @@ async def _list_only(cluster: Cluster, patience: Patience) -> Recovered:
     return Recovered(remaining=tuple(lines), refused=refused)
 
 
-async def _recover_folder(path: Path, wanted: Wanted, where: Where, say: Callable[[str], None]) -> Recovered:
+async def _recover_folder(path: Path, wanted: Wanted, where: ClusterRef, say: Callable[[str], None]) -> Recovered:
     folder = folders.RunFolder(path)
     missing = not folder.ledger.exists() and not folder.ledger.is_symlink()
     if missing or folder.ledger.is_dir():

@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.bench_load_figures [--seconds 10] [--rates 100,500,1000] [--rows 1000000]
 
-Sends to `loadgen.target` (2 ms per answer) on this machine, one process, and prints one line per rate; then the freeze
-of 3 s in 15 s, open and closed; then the time to read and summarise a file of that many rows. Figures of a busy machine
-mean nothing: look at the load average printed first.
+Sends to `tests.load_target` (2 ms per answer) on this machine, one process, and prints one line per rate; then the
+freeze of 3 s in 15 s, open and closed; then the time to read and summarise a file of that many rows. Figures of a busy
+machine mean nothing: look at the load average printed first.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from loadgen.process import LoadProcess
 from loadgen.protocol import Summary
 from loadgen.rows import Outcome, RowHeader, RowWriter, file_name, read_folder
 from loadgen.stats import NS_PER_S, per_second, whole
-from loadgen.target import Behaviour, Running, running
+from tests.load_target import Behaviour, Running, running
 
 FREEZE_S = 3.0
 FREEZE_RUN_S = 15.0

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from harness.run.snapshot import Header, WorldWriter, wire
+from harness.snapshot import Header, WorldWriter, wire
 
 Json = dict[str, Any]
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 from itertools import combinations
 
 from harness.plan.allowance import CAP_S, needed_s
-from harness.plan.predict import predict
-from harness.run.replay import Replayed
+from harness.replay.replayer import Replayed
+from harness.semantics.eviction import predict
 from tests.conformance.rows import Expected, Row, rows
 from tests.fuzz.differential import EARLY_S, Comparison, compare
 from tests.slowness import Found, after, restarts

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import InvalidFile
+from harness.formats.document import parse, read_text
+from harness.formats.nodes import Listing, Table, plain
+from harness.formats.problems import Problems
+from harness.formats.script import scenario_of
 from harness.model.plan import Prediction
 from harness.model.scenario import Scenario
-from harness.plan.predict import Forecast
-from harness.plan.predict.settings import Gate, Settings
-from harness.spec.document import parse, read_text
-from harness.spec.nodes import Listing, Table, plain
-from harness.spec.problems import Problems
-from harness.spec.script import scenario_of
+from harness.semantics.eviction import Forecast
+from harness.semantics.eviction.settings import Gate, Settings
 
 FOLDER = Path(__file__).parent
 

@@ -25,7 +25,7 @@ from loadgen.process import SUMMARY_NAME, LoadProcess
 from loadgen.protocol import EndReason, Summary, decode
 from loadgen.rows import Outcome, read_folder
 from loadgen.stats import whole
-from loadgen.target import Behaviour, running
+from tests.load_target import Behaviour, running
 
 
 def config(port: int) -> LoadConfig:

@@ -31,7 +31,7 @@ from loadgen.process import LoadProcess
 from loadgen.protocol import Second, Summary
 from loadgen.rows import Outcome, Rows, read_folder
 from loadgen.stats import WindowStats, whole
-from loadgen.target import Behaviour, Running, running
+from tests.load_target import Behaviour, Running, running
 
 
 def config(target: Running, *, rate_per_s: float = 100, duration_s: float = 1) -> LoadConfig:

@@ -21,11 +21,11 @@ import pytest
 
 from harness.adapters.prometheus import PrometheusMetrics
 from harness.clock import SystemClock
+from harness.cluster.ports import Answer
 from harness.history.read import read_history
 from harness.history.record import Recorder
 from harness.model import events
-from harness.run.ports import Answer
-from harness.run.sample import Query, sample
+from harness.signals.sample import Query, sample
 
 Reply = Callable[[BaseHTTPRequestHandler], None]
 

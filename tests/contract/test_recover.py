@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness.run.ledger import Ledger
+from harness.cluster.ledger import Ledger
 from harness.wiring.alive import this_process
 from tests.fakes import api_objects as objects
 from tests.fakes.api_rules import Answer

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from harness.formats.experiment import experiment_files, read_experiment
+from harness.formats.experiment.manifests import pod_template
 from harness.model.experiment import Experiment
 from harness.model.taints import tolerations_from_api
-from harness.model.world import Node, Pod, World
-from harness.plan.forecast import forecast_planned
-from harness.plan.predict.settings import Settings
-from harness.plan.steps import make_steps
+from harness.model.world import World, WorldNode, WorldPod
+from harness.plan.predict import predict_planned
+from harness.plan.schedule import make_steps
 from harness.plan.targets import choose_targets
-from harness.spec import experiment_files, read_experiment
-from harness.spec.manifests import pod_template
+from harness.semantics.eviction.settings import Settings
 
 LIBRARY = Path(__file__).parents[2] / "experiments"
 NODES = (("general-1", "general"), ("general-2", "general"), ("spot-1", "spot"), ("spot-2", "spot"))
@@ -23,8 +23,8 @@ STAYS = None
 
 def world_of(experiment: Experiment) -> World:
     """Four nodes, as many as the default lab has; of each object, the pods it makes, on its nodes in turn."""
-    nodes = tuple(Node(name, f"uid-{name}", labels={"pool": pool}) for name, pool in NODES)
-    pods: list[Pod] = []
+    nodes = tuple(WorldNode(name, f"uid-{name}", labels={"pool": pool}) for name, pool in NODES)
+    pods: list[WorldPod] = []
     for manifest in experiment.workload:
         template = pod_template(manifest)
         if template is None:
@@ -33,7 +33,7 @@ def world_of(experiment: Experiment) -> World:
         homes = [node.name for node in nodes if all(node.labels.get(key) == value for key, value in wanted)]
         replicas = manifest.body["spec"].get("replicas", 1) if manifest.kind != "Pod" else 1
         pods += [
-            Pod(
+            WorldPod(
                 namespace="default",
                 name=manifest.name if manifest.kind == "Pod" else f"{manifest.name}-{number}",
                 uid=f"uid-{manifest.name}-{number}",
@@ -57,7 +57,7 @@ def world_of(experiment: Experiment) -> World:
         ("04", {"shortened": (12.0, 13.0), "lengthened": (12.0, 13.0), "untouched": (12.0, 13.0)}),
         ("05", {"blanket-first": STAYS, "limit-first": (4.0, 5.0)}),
         ("06", {"patient": (15.2, 17.5)}),  # a controller manager is back 0.3 to 2 s after its restart
-        ("07", {"ping-pong": (5.0, 6.0)}),
+        ("07", {"eviction-loop": (5.0, 6.0)}),
         ("08", {"guarded": (0.0, 1.0)}),
         ("09", {"guarded": STAYS}),
     ],
@@ -68,7 +68,7 @@ def test_header_says_what_is_predicted(number: str, left_after_s: dict[str, tupl
     world = world_of(experiment)
     assert experiment.target is not None
     targets = choose_targets(experiment.target, world.nodes)
-    predictions = forecast_planned(experiment, make_steps(experiment, targets), targets, world, Settings())
+    predictions = predict_planned(experiment, make_steps(experiment, targets), targets, world, Settings())
     assert predictions, "no pod on the targets"
     seen = set()
     for prediction in predictions:

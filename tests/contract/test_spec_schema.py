@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from harness.spec import experiment_files, json_schema
-from harness.spec.document import parse
-from harness.spec.experiment import examine_text
-from harness.spec.fields import FILE
-from harness.spec.nodes import plain
-from harness.spec.read import default_of
-from harness.spec.reference import reference
-from harness.spec.shapes import ListOf, OneOf, Record, Shape
+from harness.formats.document import parse
+from harness.formats.experiment import experiment_files, json_schema
+from harness.formats.experiment.fields import FILE
+from harness.formats.experiment.files import examine_text
+from harness.formats.experiment.reference import reference
+from harness.formats.nodes import plain
+from harness.formats.read import default_of
+from harness.formats.shapes import ListOf, OneOf, Record, Shape
 
 ROOT = Path(__file__).parents[2]
 VALIDATOR = Draft202012Validator(json_schema())
@@ -308,7 +308,7 @@ def current(make: Callable[[], str], file: Path, command: str) -> None:
 
 
 def test_the_written_schema_is_current() -> None:
-    file = ROOT / "harness/spec/experiment.schema.json"
+    file = ROOT / "harness/formats/experiment/experiment.schema.json"
     current(lambda: json.dumps(json_schema(), indent=2) + "\n", file, f"taintlab schema > {file.relative_to(ROOT)}")
 
 

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from harness.clock import Clock, SystemClock
+from harness.cluster.ports import Json, Listing, WatchLine
 from harness.errors import Conflict, Indeterminate, NotFound, Refused
-from harness.run.ports import Json, Listing, WatchLine
 from tests.fakes.api_selectors import selected
 
 

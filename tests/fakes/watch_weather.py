@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import AsyncIterator
 
+from harness.cluster.ports import Listing, WatchLine
 from harness.errors import Refused
-from harness.run.ports import Listing, WatchLine
 from tests.fakes.cluster import FakeCluster
 
 

@@ -10,9 +10,9 @@ from enum import StrEnum
 from typing import Any
 
 from harness.clock import Clock
+from harness.cluster.ports import Json, Listing
+from harness.cluster.undo import CLAIM_ANNOTATION
 from harness.errors import Indeterminate, Refused, TryLater
-from harness.faults.claim import CLAIM_ANNOTATION
-from harness.run.ports import Json, Listing
 from tests.fakes.cluster import FakeCluster, merged
 
 

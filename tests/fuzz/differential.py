@@ -27,13 +27,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from harness import lab as labs
 from harness.clock import SystemClock
+from harness.formats.script import to_plain
 from harness.model.scenario import Scenario
-from harness.plan.predict import Forecast, Settings, predict
-from harness.plan.predict.settings import Latency
-from harness.run.replay import Replayed
-from harness.spec.script import to_plain
-from harness.wiring.place import Where, open_place
+from harness.replay.replayer import Replayed
+from harness.semantics.eviction import Forecast, Settings, predict
+from harness.semantics.eviction.settings import Latency
 from harness.wiring.replaying import REPLAY_FLAGS, replay_on
+from harness.wiring.sessions import ClusterRef, open_session
 from tests.slowness import TRIES, Found, after, figures, restarts, slowed, whole_need_s
 from tests.strategies import scripts
 
@@ -172,7 +172,7 @@ async def replay(name: str, scenarios: Sequence[Scenario], *, side_by_side: int)
     """
     results: list[Replayed | Exception] = [RuntimeError("not replayed")] * len(scenarios)
     numbers = list(range(len(scenarios)))
-    async with open_place(Where(lab=name), clock=SystemClock(), for_writing=True) as place:
+    async with open_session(ClusterRef(lab=name), clock=SystemClock(), for_writing=True) as place:
         for _ in range(TRIES):
             chosen = [scenarios[n] for n in numbers]
             timed = any(map(restarts, chosen))

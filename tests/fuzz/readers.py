@@ -24,8 +24,8 @@ from pathlib import Path
 from random import Random
 
 from harness.cli import main as taintlab
+from harness.cluster.undo import CLAIM_ANNOTATION, claim_of
 from harness.errors import ClusterError, TaintlabError, told
-from harness.faults.claim import CLAIM_ANNOTATION, claim_of
 from harness.lab.topology import read_topology_file
 from harness.terminal import clean, clean_output, one_line
 from tests.fakes.memory import peak_kib

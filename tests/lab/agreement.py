@@ -15,11 +15,11 @@ from typing import Any
 
 from harness.adapters.kube import KubeCluster
 from harness.errors import Conflict, NotFound, Refused
-from harness.model.inventory import Inventory, PodTemplate
-from harness.plan.scheduling import Engine, Fate, Request, Spot, place_all
-from harness.plan.scheduling.quotas import Quotas
-from harness.run.snapshot import Builder, Reading, pages
-from harness.run.snapshot.manifests import new_pods
+from harness.model.state import ClusterState, PodTemplate
+from harness.semantics.scheduling import Placed, PlacementOutcome, Request, Scheduler, place_all
+from harness.semantics.scheduling.quotas import Quotas
+from harness.snapshot import Builder, Reading, pages
+from harness.snapshot.manifests import new_pods
 from tests.lab.agreement_worlds import PRIORITIES, World
 
 QUIET_S = 11.0
@@ -56,14 +56,14 @@ class Answer:
 # --- prediction ---
 
 
-class _Dice(Engine):
+class _Dice(Scheduler):
     """Takes any node that will do, each time another, as the scheduler may."""
 
     rng: Random
 
-    def place(self, template: PodTemplate, count: int) -> list[Spot]:
+    def place(self, template: PodTemplate, count: int) -> list[Placed]:
         """One pod at a time."""
-        spots: list[Spot] = []
+        spots: list[Placed] = []
         while len(spots) < count:
             self.prefer([self.rng.random() for _ in self.table.nodes])
             found = super().place(template, 1)
@@ -83,7 +83,7 @@ class _Course:
     preempting: tuple[tuple[int, int], ...]
 
 
-def predict_world(world: World, inventory: Inventory, rng: Random | None, *, queued: bool = False) -> _Course:
+def predict_world(world: World, inventory: ClusterState, rng: Random | None, *, queued: bool = False) -> _Course:
     """What the filter says. `rng`: which nodes are taken, None for the emptiest. `queued`: all pods are in the queue
     before the first is looked at, so that priority counts, not arrival.
     """
@@ -95,12 +95,12 @@ def predict_world(world: World, inventory: Inventory, rng: Random | None, *, que
             refused.add(pod.name)
         else:
             requests.append(Request(pod.name, pod.template, 0.0 if queued else float(number)))
-    kind = Engine if rng is None else _Dice
+    kind = Scheduler if rng is None else _Dice
     engine = kind(inventory, inventory.pods, compares=False, coming=[pod.template for pod in coming])
     if isinstance(engine, _Dice) and rng is not None:
         engine.rng = rng
     placed = place_all(engine, requests, staying=inventory.pods, replaced=lambda template: False).placements
-    pending = {name for name, placement in placed.items() if placement.fate is Fate.PENDING}
+    pending = {name for name, placement in placed.items() if placement.fate is PlacementOutcome.PENDING}
     answer = Answer(
         pending=frozenset(pending),
         refused=frozenset(refused),
@@ -110,12 +110,12 @@ def predict_world(world: World, inventory: Inventory, rng: Random | None, *, que
     preempting = tuple(
         (pod.template.priority, number)
         for number, pod in enumerate(coming)
-        if pod.name in placed and placed[pod.name].fate is Fate.PREEMPTS
+        if pod.name in placed and placed[pod.name].fate is PlacementOutcome.PREEMPTS
     )
     return _Course(answer, preempting)
 
 
-def decided(world: World, inventory: Inventory) -> tuple[Answer, int] | None:
+def decided(world: World, inventory: ClusterState) -> tuple[Answer, int] | None:
     """The prediction, and how many pods make room for themselves; None where chance decides.
 
     It does when another choice of nodes, or a queue that fills faster, gives another answer; and when a pod that makes
@@ -134,7 +134,7 @@ def decided(world: World, inventory: Inventory) -> tuple[Answer, int] | None:
     return course.answer, len(course.preempting)
 
 
-def _overtaken(preempting: tuple[int, int], world: World, inventory: Inventory) -> bool:
+def _overtaken(preempting: tuple[int, int], world: World, inventory: ClusterState) -> bool:
     priority, place = preempting
     priorities = {each.name: each.value for each in inventory.priority_classes}
     others = world.coming[:place] + world.coming[place + 1 :]
@@ -236,7 +236,7 @@ async def _laggards(cluster: KubeCluster, world: World) -> list[str]:
     return out
 
 
-async def snapshot(cluster: KubeCluster, version: str) -> Inventory:
+async def snapshot(cluster: KubeCluster, version: str) -> ClusterState:
     """As `taintlab snapshot` reads it."""
     builder, reading = Builder(), Reading()
     async for page in pages(cluster, reading):

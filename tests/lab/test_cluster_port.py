@@ -11,10 +11,10 @@ import pytest
 
 from harness.adapters.kube import connect
 from harness.clock import SystemClock
+from harness.cluster.ports import Cluster
 from harness.errors import Conflict, NotFound, Refused
 from harness.lab import Lab
 from harness.lab.api import Api
-from harness.run.ports import Cluster
 from tests.fakes.cluster import FakeCluster
 
 Story = Callable[[Cluster, str], Awaitable[None]]

@@ -16,9 +16,9 @@ import pytest
 
 from harness import lab as labs
 from harness.clock import SystemClock
-from harness.run.replay import Replayed
-from harness.wiring.place import Place, Where, open_place
+from harness.replay.replayer import Replayed
 from harness.wiring.replaying import REPLAY_FLAGS, replay_on
+from harness.wiring.sessions import ClusterRef, ClusterSession, open_session
 from tests.conformance.judging import RULES, always_late, differences, was_late
 from tests.conformance.rows import Row, rows
 from tests.lab.too_busy import note, tell_if_busy
@@ -63,7 +63,7 @@ def control_plane(row: Row) -> ControlPlane:
     return ControlPlane(row.flags, throttled=throttled, restarted=throttled and restarts(row.scenario))
 
 
-async def replay_rows(place: Place, found: list[Row], *, throttled: bool) -> list[Replayed | Exception]:
+async def replay_rows(place: ClusterSession, found: list[Row], *, throttled: bool) -> list[Replayed | Exception]:
     """In the order of `found`. Where the controller's client limits matter the reference does not use them."""
     if not throttled:
         timed = any(restarts(row.scenario) for row in found)
@@ -81,7 +81,7 @@ async def outcomes_on(plane: ControlPlane, open_rows: list[Row]) -> dict[str, Re
     replayed again.
     """
     results: dict[str, Replayed | Exception] = {}
-    async with open_place(Where(lab=plane.name), clock=SystemClock(), for_writing=True) as place:
+    async with open_session(ClusterRef(lab=plane.name), clock=SystemClock(), for_writing=True) as place:
         for left in reversed(range(TRIES)):
             found = await replay_rows(place, open_rows, throttled=plane.throttled)
             results |= {row.id: result for row, result in zip(open_rows, found, strict=True)}

@@ -9,7 +9,7 @@ import pytest
 
 from harness import lab as labs
 from harness.model.scenario import Scenario
-from harness.run.replay import Replayed
+from harness.replay.replayer import Replayed
 from tests.fuzz import differential
 from tests.lab.too_busy import note, tell_if_busy
 from tests.mutants import MUTANTS, Mutant

@@ -12,9 +12,9 @@ import pytest
 
 from harness import lab as labs
 from harness.clock import SystemClock
-from harness.run.replay import Replayed
-from harness.wiring.place import Where, open_place
+from harness.replay.replayer import Replayed
 from harness.wiring.replaying import REPLAY_FLAGS, replay_on
+from harness.wiring.sessions import ClusterRef, open_session
 from tests.conformance.judging import differences
 from tests.conformance.rows import Row, rows
 from tests.lab.too_busy import note, tell_if_busy
@@ -29,7 +29,7 @@ FLAGS = (*REPLAY_FLAGS, "kube-controller-manager=--controllers=*,-taint-eviction
 
 def replayed(lab: labs.Lab, chosen: list[Row]) -> list[Replayed | Exception]:
     async def story() -> list[Replayed | Exception]:
-        async with open_place(Where(lab=lab.name), clock=SystemClock(), for_writing=True) as place:
+        async with open_session(ClusterRef(lab=lab.name), clock=SystemClock(), for_writing=True) as place:
             return await replay_on(place, [row.scenario for row in chosen])
 
     return asyncio.run(story())

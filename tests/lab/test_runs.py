@@ -178,8 +178,8 @@ def test_recover_after_sigkill_restores_the_node_exactly(lab: labs.Lab, tmp_path
 def _target(lab: labs.Lab, folder: Path) -> list[str]:
     """The node that the seed chooses."""
     from harness.model.experiment import Requirement, Target
-    from harness.model.world import Node
+    from harness.model.world import WorldNode
     from harness.plan.targets import choose_targets
 
-    nodes = [Node(name, name, {"pool": "spot"}) for name in spot_nodes(lab)]
+    nodes = [WorldNode(name, name, {"pool": "spot"}) for name in spot_nodes(lab)]
     return list(choose_targets(Target(selector=(Requirement("pool", ("spot",)),), count=1, seed=7), nodes))

@@ -79,9 +79,9 @@ TWINS = (
         restarts=True,
     ),
     Twin(
-        "07-ping-pong",
+        "07-eviction-loop",
         Defect.NEWCOMERS_SPARED,
-        right={"ping-pong": ON_TIME},
+        right={"eviction-loop": ON_TIME},
         wrong={},
         later_right=frozenset({ON_TIME, SURVIVED}),  # those of the last seconds outlive the taint
         later_wrong=frozenset({STAYED}),

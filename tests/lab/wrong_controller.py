@@ -20,11 +20,11 @@ from typing import Any
 
 from harness.adapters.kube import connect
 from harness.clock import SystemClock
+from harness.cluster.ports import Cluster
 from harness.errors import Conflict, NotFound, Refused
 from harness.lab import Component, Lab, control
 from harness.lab.control import Deed
 from harness.lab.view import record_of
-from harness.run.ports import Cluster
 from tests.lab.wrong_controller_rules import Defect, evicting, patience_s
 
 Json = dict[str, Any]

@@ -1,7 +1,7 @@
 """Who must leave, and how soon: the rules of upstream's taint eviction once more, each with one way to get it wrong.
 
-Written over the API's own JSON and sharing nothing with `harness.plan.predict`: an experiment that passes against this,
-and against upstream's controller, was not judged by the rules that made it pass.
+Written over the API's own JSON and sharing nothing with `harness.semantics.eviction`: an experiment that passes against
+this, and against upstream's controller, was not judged by the rules that made it pass.
 """
 
 from __future__ import annotations

@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from harness.cluster.ledger import Header, Ledger, LedgerRead, read_ledger
+from harness.cluster.node_writes import node_path
+from harness.cluster.ports import Json
+from harness.cluster.undo import CLAIM_ANNOTATION, FENCE_ANNOTATION, Holder
 from harness.errors import TaintlabError
-from harness.faults.claim import CLAIM_ANNOTATION, FENCE_ANNOTATION, Holder
-from harness.faults.nodes import node_path
 from harness.history.record import Recorder
 from harness.model import events
 from harness.model.experiment import CordonFault, TaintFault
 from harness.model.taints import Effect, Taint
-from harness.run.deeds import Deeds
-from harness.run.ledger import Header, Ledger, LedgerRead, read_ledger
+from harness.run.drivers import Drivers
 from harness.run.observe import Observer
-from harness.run.ports import Json
 from tests.fakes.virtual import VirtualTime
 from tests.fakes.weather import Plan, Trouble, Weather
 
@@ -71,7 +71,7 @@ class Rig:
         self.path = self.folder / "ledger.jsonl"
         self.path.unlink(missing_ok=True)
         self.ledger = Ledger(self.path, Header(RUN, "exp"), records=4)
-        self.deeds = Deeds(
+        self.drivers = Drivers(
             cluster=self.cluster,
             components=None,
             observer=cast(Observer, None),
@@ -90,11 +90,11 @@ class Rig:
         """Three faults, one undone in time; the first error or cancellation ends them, as it ends a run's phases."""
         taint, gpu = TaintFault(SPOT), TaintFault(GPU)
         try:
-            await self.deeds.inject(taint, "n1")
-            await self.deeds.inject(gpu, "n1")
-            await self.deeds.inject(CordonFault(), "n1")
-            await self.deeds.renew_claims("2026-01-01T00:00:30Z")
-            self.details.append(await self.deeds.heal(gpu, "n1"))
+            await self.drivers.inject(taint, "n1")
+            await self.drivers.inject(gpu, "n1")
+            await self.drivers.inject(CordonFault(), "n1")
+            await self.drivers.renew("2026-01-01T00:00:30Z")
+            self.details.append(await self.drivers.heal(gpu, "n1"))
         except (TaintlabError, OSError, asyncio.CancelledError) as error:
             self.errors.append(error)
 
@@ -107,7 +107,7 @@ class Rig:
             self.cluster.cancel = task.cancel
             self.loop = asyncio.get_running_loop()
             await (story or self.faults)()
-            return await self.deeds.heal_all(self.time.after_s(within_s))
+            return await self.drivers.heal_all(self.time.after_s(within_s))
 
         try:
             return asyncio.run(play())

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from harness.model.inventory import Inventory, PodRecord, PodTemplate, Subject
-from harness.run.snapshot import Builder
-from harness.run.snapshot.convert import SUBJECTS
+from harness.model.state import ClusterState, Pod, PodTemplate, Subject
+from harness.snapshot import Builder
+from harness.snapshot.convert import SUBJECTS
 
 Json = dict[str, Any]
 _KINDS: dict[str, Any] = {kind.__struct_config__.tag: kind for kind in SUBJECTS}
@@ -157,7 +157,7 @@ def mounts(claim: str) -> list[Json]:
     return [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
 
 
-def inventory(*objects: Json, missing: dict[Subject, str] | None = None, taken: str | None = None) -> Inventory:
+def inventory(*objects: Json, missing: dict[Subject, str] | None = None, taken: str | None = None) -> ClusterState:
     """What a file with these objects is read as, with everything known but what is in `missing`."""
     builder = Builder()
     builder.add([msgspec.json.decode(msgspec.json.encode(each), type=_KINDS[each["kind"]]) for each in objects])
@@ -169,7 +169,7 @@ def template_of(obj: Json) -> PodTemplate:
     return record_of(obj).template
 
 
-def record_of(obj: Json) -> PodRecord:
+def record_of(obj: Json) -> Pod:
     """The record of one pod."""
     [found] = inventory(obj).pods
     return found

@@ -30,7 +30,7 @@ from harness.model.experiment import (
 )
 from harness.model.plan import Action, Plan, Prediction, Step
 from harness.model.taints import Effect, Taint, Toleration
-from harness.plan.predict.settings import Settings
+from harness.semantics.eviction.settings import Settings
 from loadgen.rows import Outcome, Rows
 
 S = 1_000_000_000

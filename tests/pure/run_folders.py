@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.clock import Instant
+from harness.cluster.ledger import Header, Ledger, Record, RecordKind
 from harness.history import folder as folders
 from harness.history.folder import RunFolder, write_json
 from harness.history.record import Recorder
@@ -14,8 +15,7 @@ from harness.history.redact_yaml import stored_spec
 from harness.history.seal import seal
 from harness.model import events
 from harness.model.experiment import Manifest, RecoveryExpectation
-from harness.plan.predict.settings import Settings
-from harness.run.ledger import Header, Ledger, Record, RecordKind
+from harness.semantics.eviction.settings import Settings
 from loadgen.config import LoadConfig
 from loadgen.rows import Outcome, RowHeader, RowWriter, file_name
 from tests.pure.records import NODE, HandClock, MadePod, MadeRun, S, steady

@@ -176,7 +176,7 @@ esac
 
 @pytest.fixture
 def fake_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A `go` that says what a build of 40 packages on two cores says. A machine that is slow to run it is no silence."""
+    """A `go` that says what a build of 40 packages on two cores says. A slow machine is no silence."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     monkeypatch.setattr(gobuild, "SILENCE_S", 3600.0)
     go = tmp_path / "go"

@@ -11,7 +11,7 @@ from harness.model import events
 from harness.model.plan import Prediction
 from harness.model.taints import Effect, Taint, Toleration
 from harness.model.verdicts import PodVerdict, Verdict
-from harness.plan.predict.settings import BUSY, Settings
+from harness.semantics.eviction.settings import BUSY, Settings
 from reports.evictions import planned_otherwise, replanned
 from tests.pure.records import FOREVER, NODE, SPOT, MadePod, MadeRun, S, node_seen
 

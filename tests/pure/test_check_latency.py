@@ -10,7 +10,7 @@ from harness.model import events
 from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import EvictionRow, PodVerdict, Verdict
 from harness.plan.allowance import QUIET_S, RATIO, What
-from harness.plan.predict.settings import BUSY, Latency, Settings
+from harness.semantics.eviction.settings import BUSY, Latency, Settings
 from tests.pure.records import FOREVER, MadePod, MadeRun, S
 
 FIVE = Toleration(key="spot", value="x", effect=Effect.NO_EXECUTE, seconds=5)

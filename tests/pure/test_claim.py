@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.errors import ClusterError
-from harness.faults.claim import (
+from harness.cluster.undo import (
     CLAIM_ANNOTATION,
     CORDON,
     Change,
@@ -23,6 +22,7 @@ from harness.faults.claim import (
     release,
     renew,
 )
+from harness.errors import ClusterError
 from harness.model.taints import Effect, Taint
 
 SPOT = Taint("spot", Effect.NO_EXECUTE, "x")

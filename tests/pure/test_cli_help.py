@@ -206,7 +206,7 @@ def test_bash_completes(words: str, offered: list[str], capsys: pytest.CaptureFi
 def test_help_loads_neither_shtab_nor_the_verbs() -> None:
     program = (
         "import sys; from harness.cli import main; main([]); "
-        "heavy = {'shtab', 'yaml', 'rich', 'kubernetes', 'harness.cli.run', 'harness.spec'} & set(sys.modules); "
+        "heavy = {'shtab', 'yaml', 'rich', 'kubernetes', 'harness.cli.run', 'harness.formats'} & set(sys.modules); "
         "sys.exit(str(sorted(heavy)) if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 
 from harness.plan.allowance import CAP_S, QUIET_S, RATIO, Measured, What
-from harness.plan.predict import predict
-from harness.plan.rules import RuleId
-from harness.run.replay import Performed, PodEnd, Replayed
+from harness.replay.replayer import Performed, PodEnd, Replayed
+from harness.semantics.eviction import predict
+from harness.semantics.rules import RuleId
 from tests.conformance.judging import RULES, always_late, differences
 from tests.conformance.rows import Row, rows
 from tests.mutants import MUTANTS, Mutant

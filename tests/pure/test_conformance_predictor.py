@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.plan.predict import Outcome, predict
+from harness.semantics.eviction import Outcome, predict
 from tests.conformance.rows import Row, disagreements, rows
 
 ROWS = rows()

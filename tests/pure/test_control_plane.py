@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
+from harness.cluster.ports import Json, Listing
 from harness.errors import Refused
-from harness.plan.predict.settings import Gate, Settings
-from harness.run.ports import Json, Listing
-from harness.wiring.control_plane import RUN_LATENCY, deciding, flags_of, settings_of
+from harness.semantics.eviction.settings import Gate, Settings
+from harness.snapshot.control_plane import RUN_LATENCY, deciding, flags_of, settings_of
 from tests.fakes.cluster import FakeCluster
 
 KCM = "kube-controller-manager"

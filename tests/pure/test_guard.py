@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.run.guard import BadRatioGuard
-from harness.run.ports import Tick
+from harness.cluster.ports import Tick
+from harness.run.guards.bad_ratio import BadRatioGuard
 
 
 def tick(due: int, bad: int) -> Tick:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from harness.faults.claim import parse_claim
-from harness.faults.nodes import heal_node
-from harness.faults.patience import Patience
+from harness.cluster.node_writes import heal_node
+from harness.cluster.patience import Patience
+from harness.cluster.undo import parse_claim
 from harness.model import events
 from harness.model.experiment import CordonFault, TaintFault
 from tests.fakes.weather import Trouble
@@ -147,7 +147,7 @@ def test_without_the_fence_a_late_write_would_stay(tmp_path: Path) -> None:
 
     async def story(rig: Rig, *, fenced: bool) -> list[str]:
         with pytest.raises(Exception, match="timed out"):
-            await rig.deeds.inject(TaintFault(SPOT), "n1")
+            await rig.drivers.inject(TaintFault(SPOT), "n1")
         record = rig.read().outstanding[0]
         patience = Patience(rig.time, rig.time.sleep, rig.time.after_s(30))
         claim = parse_claim(record.undo, node="n1")
@@ -227,8 +227,8 @@ def test_what_was_seen_undone_needs_no_second_look(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
 
     async def story() -> None:
-        await rig.deeds.inject(CordonFault(), "n1")
-        await rig.deeds.heal(CordonFault(), "n1")
+        await rig.drivers.inject(CordonFault(), "n1")
+        await rig.drivers.heal(CordonFault(), "n1")
         rig.cluster.plan = lambda n, verb, path: Trouble.REFUSED
 
     assert rig.run(story=story) == []
@@ -241,8 +241,8 @@ def test_a_stripped_annotation_is_healed_from_memory_and_told(tmp_path: Path) ->
     async def story() -> None:
         await rig.faults()
         rig.cluster._rival(Trouble.STRIPPED)
-        await rig.deeds.renew_claims("2026-01-01T00:01:00Z")
-        await rig.deeds.renew_claims("2026-01-01T00:01:30Z")
+        await rig.drivers.renew("2026-01-01T00:01:00Z")
+        await rig.drivers.renew("2026-01-01T00:01:30Z")
 
     assert rig.run(story=story) == []
     assert differences(rig.cluster.objects[NODE]) == []
@@ -262,9 +262,9 @@ def test_a_timed_heal_says_that_the_taint_was_gone(tmp_path: Path) -> None:
     details = []
 
     async def story() -> None:
-        await rig.deeds.inject(TaintFault(SPOT), "n1")
+        await rig.drivers.inject(TaintFault(SPOT), "n1")
         rig.cluster._rival(Trouble.UNTAINTED)
-        details.append(await rig.deeds.heal(TaintFault(SPOT), "n1"))
+        details.append(await rig.drivers.heal(TaintFault(SPOT), "n1"))
 
     assert rig.run(story=story) == []
     assert details[0]["found_missing"] == "taint spot=x:NoExecute"
@@ -275,7 +275,7 @@ def test_a_node_that_is_gone_is_healed_and_says_so(tmp_path: Path) -> None:
         rig = Rig(tmp_path)
 
         async def story(rig: Rig = rig, trouble: Trouble = trouble) -> None:
-            await rig.deeds.inject(TaintFault(SPOT), "n1")
+            await rig.drivers.inject(TaintFault(SPOT), "n1")
             rig.cluster._rival(trouble)
 
         assert rig.run(story=story) == []
@@ -288,7 +288,7 @@ def test_what_is_put_back_at_once_is_a_leftover_and_no_heal(tmp_path: Path) -> N
     rig = Rig(tmp_path)
 
     async def story() -> None:
-        await rig.deeds.inject(TaintFault(SPOT), "n1")
+        await rig.drivers.inject(TaintFault(SPOT), "n1")
 
         def put_back(verb: str, path: str) -> None:
             node = rig.cluster.objects[NODE]
@@ -308,10 +308,10 @@ def test_giving_up_ends_it_and_names_the_last_error(tmp_path: Path) -> None:
     give_up = asyncio.Event()
 
     async def play() -> list[str]:
-        await rig.deeds.inject(CordonFault(), "n1")
+        await rig.drivers.inject(CordonFault(), "n1")
         rig.cluster.plan = lambda n, verb, path: Trouble.THROTTLED if verb == "PATCH" else None
         asyncio.get_running_loop().call_later(0.05, give_up.set)
-        return await rig.deeds.heal_all(rig.time.after_s(1e6), give_up)
+        return await rig.drivers.heal_all(rig.time.after_s(1e6), give_up)
 
     lines = asyncio.run(play())
     assert len(lines) == 1
@@ -324,11 +324,11 @@ def test_what_the_server_asks_to_wait_is_waited(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
 
     async def play() -> float:
-        await rig.deeds.inject(CordonFault(), "n1")
+        await rig.drivers.inject(CordonFault(), "n1")
         start = rig.time.now_ns
         first = len(rig.cluster.requests)
         rig.cluster.plan = at(first, Trouble.THROTTLED, 3)
-        assert await rig.deeds.heal_all(rig.time.after_s(60)) == []
+        assert await rig.drivers.heal_all(rig.time.after_s(60)) == []
         return (rig.time.now_ns - start) / 1e9
 
     assert asyncio.run(play()) == pytest.approx(6.0)
@@ -342,7 +342,7 @@ def test_one_bad_node_of_thirty_stops_no_other(tmp_path: Path) -> None:
 
     async def story() -> None:
         for name in names:
-            await rig.deeds.inject(TaintFault(GPU), name)
+            await rig.drivers.inject(TaintFault(GPU), name)
         rig.cluster.plan = lambda n, verb, path: Trouble.REFUSED if path.endswith("/n7") else None
 
     lines = rig.run(story=story)

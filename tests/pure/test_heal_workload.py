@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from harness.cluster.ledger import EXPERIMENT_ANNOTATION, RUN_LABEL, Header, Ledger, LedgerRead, read_ledger
 from harness.errors import Indeterminate, TaintlabError, UsageError
 from harness.model.experiment import Manifest
-from harness.run.ledger import EXPERIMENT_ANNOTATION, RUN_LABEL, Header, Ledger, LedgerRead, read_ledger
 from harness.run.workload import Workload
 from tests.fakes.virtual import VirtualTime
 from tests.fakes.weather import Plan, Trouble, Weather

@@ -18,7 +18,7 @@ import pytest
 
 from harness.clock import Instant
 from harness.errors import InvalidFile
-from harness.history.query import Window, deeds, gaps, merged, phase_windows, pod_stories, unseen
+from harness.history.query import Window, gaps, merged, phase_windows, pod_stories, step_records, unseen
 from harness.history.read import History, read_history
 from harness.history.record import Recorder
 from harness.model import events
@@ -204,7 +204,8 @@ def test_deeds_are_paired_by_step_and_keep_their_three_outcomes(writer: Writer) 
     writer.at(1, events.StepInvoked("a", "inject", "n1"), events.StepInvoked("b", "inject", "n2"))
     writer.at(2, events.StepRefused("b", "403"), events.StepInvoked("c", "heal"))
     writer.at(3, events.StepDone("a"), events.StepIndeterminate("c", "no answer"), events.StepInvoked("d", "heal"))
-    found = {d.step: (d.invoked_ns // S, d.ended_ns and d.ended_ns // S, d.outcome) for d in deeds(writer.read())}
+    steps = step_records(writer.read())
+    found = {d.step: (d.invoked_ns // S, d.ended_ns and d.ended_ns // S, d.outcome) for d in steps}
     assert found == {
         "a": (1, 3, "done"),
         "b": (1, 2, "refused"),

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from harness.cluster.ledger import Header, Ledger, Record, RecordKind, is_held, outstanding, read_ledger
 from harness.errors import UsageError
-from harness.run.ledger import Header, Ledger, Record, RecordKind, is_held, outstanding, read_ledger
 
 HEADER = Header("run-1", "exp", {"context": "kind", "kubeconfig": None})
 N1 = Record("node:n1", RecordKind.NODE, "n1", "taint a", "uid-1", '{"version":1}')

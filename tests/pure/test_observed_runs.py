@@ -25,8 +25,8 @@ from harness.model.experiment import CordonFault, Expect, Fault, Manifest, Phase
 from harness.model.plan import Action, Plan, Prediction, Step
 from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import PodVerdict, Verdict
-from harness.plan.predict.settings import BUSY, Settings
 from harness.run.observe import NODE_PATH, POD_PATH, Observer
+from harness.semantics.eviction.settings import BUSY, Settings
 from tests.fakes.virtual_loop import VirtualClock, run, stand_still
 from tests.fakes.watch_weather import StormyCluster
 from tests.pure.records import FOREVER, IN_MEMORY, NODE, SPOT, MadeRun, stamp

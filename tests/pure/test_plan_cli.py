@@ -12,18 +12,18 @@ import jsonschema
 import pytest
 from rich.console import Console
 
-from harness import plan as plan_package
+from harness import impact as plan_package
 from harness.cli import plan as verb
 from harness.cli import snapshot as snapshot_verb
 from harness.errors import TaintlabError
-from harness.plan.consequences import Kind, Return, judge
-from harness.plan.consequences.finding import Demand
-from harness.plan.scheduling import Fate
-from harness.plan.scheduling.reasons import TAINTS
+from harness.impact import Kind, Replacement, judge
+from harness.impact.finding import Expectation
+from harness.semantics.scheduling import PlacementOutcome
+from harness.semantics.scheduling.reasons import TAINTS
 from reports.plan_text import print_plan
 from tests.pure.plan_objects import Json, budget, inventory, node, pod, service, tolerate
 
-SCHEMA = json.loads((Path(plan_package.__path__[0]) / "consequences" / "plan.schema.json").read_text())
+SCHEMA = json.loads((Path(plan_package.__path__[0]) / "plan.schema.json").read_text())
 OBJECTS = [
     node("s1", labels={"pool": "spot"}),
     node("s2", labels={"pool": "spot"}),
@@ -74,7 +74,7 @@ def test_the_json_is_what_the_schema_says(world: Path, capfdbinary: pytest.Captu
         "default/web-2": "new",
         "default/soon": "new",
         "default/pinned": "new",
-        "default/bare": "nobody",
+        "default/bare": "none",
     }
     assert [each["blanket"] for each in plan["staying"]] == [True]
     fates = {e["pod"]: (e["replacement"] or {}).get("fate") for e in plan["leaving"]}
@@ -92,7 +92,7 @@ def test_every_kind_of_finding_and_fate_is_in_the_schema() -> None:
 
 def test_the_reference_names_every_finding_demand_fate_and_return() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "plan.md").read_text()
-    words = [each.value for kind in (Kind, Demand, Fate, Return) for each in kind]
+    words = [each.value for kind in (Kind, Expectation, PlacementOutcome, Replacement) for each in kind]
     assert [word for word in words if f"`{word}`" not in page] == []
 
 
@@ -182,16 +182,16 @@ def test_text_fits_a_screen_and_says_the_gravest_first(world: Path, capsys: pyte
 
 
 def test_text_on_a_terminal_is_a_table(world: Path) -> None:
+    from harness.impact import Change, assess, evictions_by
     from harness.model.taints import Effect, Taint
-    from harness.plan.consequences import Change, by_change, paint
-    from harness.plan.predict.settings import Settings
+    from harness.semantics.eviction.settings import Settings
 
     seen = inventory(*OBJECTS)
     change = Change(("s1",), (Taint("spot", Effect.NO_EXECUTE),))
-    picture = paint(seen, change, by_change(seen, change, Settings()), Settings())
+    picture = assess(seen, change, evictions_by(seen, change, Settings()), Settings())
     out = io.StringIO()
     print_plan(
-        judge(picture, (Demand.NO_PENDING,), source="x", title="t"),
+        judge(picture, (Expectation.NO_PENDING,), source="x", title="t"),
         console=Console(file=out, force_terminal=True, width=120),
     )
     assert "\x1b[" in out.getvalue()

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from harness.errors import ClusterError, NotFound, Refused
-from harness.model.inventory import Inventory, Subject
-from harness.run.snapshot import Builder, Reading, pages
-from harness.run.snapshot.collect import PAGE
+from harness.model.state import ClusterState, Subject
+from harness.snapshot import Builder, Reading, pages
+from harness.snapshot.collect import PAGE
 from tests.pure.plan_objects import Json, node, pod, service
 
 NODES, PODS, BUDGETS = "/api/v1/nodes", "/api/v1/pods", "/apis/policy/v1/poddisruptionbudgets"
@@ -51,10 +51,10 @@ class PagedCluster:
 WORLD = {NODES: [node("a")], PODS: [pod(f"p{number}", "a") for number in range(5)]}
 
 
-def read(cluster: Any) -> tuple[Inventory, Reading]:
+def read(cluster: Any) -> tuple[ClusterState, Reading]:
     """Everything, as an inventory."""
 
-    async def everything() -> tuple[Inventory, Reading]:
+    async def everything() -> tuple[ClusterState, Reading]:
         builder, reading = Builder(), Reading()
         async for page in pages(cluster, reading):
             builder.add(page)

@@ -8,24 +8,24 @@ from typing import Any
 import pytest
 
 from harness.errors import ExitCode
-from harness.model.inventory import Subject
-from harness.model.scenario import ConditionStatus, ConditionType
-from harness.model.taints import Effect, Taint
-from harness.plan.consequences import (
+from harness.impact import (
     Change,
     Condition,
-    Demand,
+    Expectation,
     Finding,
     Kind,
     PolicyPlan,
-    Return,
+    Replacement,
     Severity,
-    by_change,
+    assess,
+    evictions_by,
     judge,
-    paint,
 )
-from harness.plan.predict.settings import Settings
-from harness.plan.scheduling import Fate
+from harness.model.scenario import ConditionStatus, ConditionType
+from harness.model.state import Subject
+from harness.model.taints import Effect, Taint
+from harness.semantics.eviction.settings import Settings
+from harness.semantics.scheduling import PlacementOutcome
 from tests.pure.plan_objects import (
     HOST,
     Json,
@@ -46,7 +46,7 @@ GPU = "nvidia.com/gpu"
 
 
 def plan(
-    *objects: Json, demands: tuple[Demand, ...] = (), missing: dict[Subject, str] | None = None, **change: Any
+    *objects: Json, expectations: tuple[Expectation, ...] = (), missing: dict[Subject, str] | None = None, **change: Any
 ) -> PolicyPlan:
     """The plan of a change to node s, by default the taint spot=true:NoExecute."""
     what = {"targets": ("s",), **(change or {"taints": (SPOT,)})}
@@ -55,8 +55,8 @@ def plan(
     taken = "2026-01-01T02:00:00Z"
     seen = inventory(node("s"), *objects, missing=missing, taken=taken)
     wanted = Change(**what)
-    picture = paint(seen, wanted, by_change(seen, wanted, Settings()), Settings())
-    return judge(picture, demands, source="test", title="test")
+    impact = assess(seen, wanted, evictions_by(seen, wanted, Settings()), Settings())
+    return judge(impact, expectations, source="test", title="test")
 
 
 def web(name: str, on: str, **more: Any) -> Json:
@@ -86,39 +86,43 @@ STAYS: dict[str, tuple[Json, dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("one", "change", "rule"), STAYS.values(), ids=STAYS.keys())
 def test_who_stays_and_why(one: Json, change: dict[str, Any], rule: str) -> None:
-    made = plan(one, demands=(Demand.NO_EVICTION,), **change)
-    assert [each.prediction.rule for each in made.picture.staying] == [rule]
-    assert not made.picture.leaving
+    made = plan(one, expectations=(Expectation.NO_EVICTION,), **change)
+    assert [each.prediction.rule for each in made.impact.staying] == [rule]
+    assert not made.impact.leaving
     assert made.exit_code is ExitCode.PASS
 
 
-LEAVES: dict[str, tuple[Json, dict[str, Any], tuple[float, Return]]] = {
-    "at once, and is replaced": (web("p", "s"), {"taints": (SPOT,)}, (0.0, Return.NEW)),
-    "after its seconds": (web("p", "s", tolerations=FINITE), {"taints": (SPOT,)}, (30.0, Return.NEW)),
-    "a StatefulSet waits": (pod("p-0", "s", owner="StatefulSet/p"), {"taints": (SPOT,)}, (0.0, Return.AFTER)),
-    "a DaemonSet stays away": (pod("p", "s", owner="DaemonSet/d"), {"taints": (SPOT,)}, (0.0, Return.NOT_THERE)),
+LEAVES: dict[str, tuple[Json, dict[str, Any], tuple[float, Replacement]]] = {
+    "at once, and is replaced": (web("p", "s"), {"taints": (SPOT,)}, (0.0, Replacement.NEW)),
+    "after its seconds": (web("p", "s", tolerations=FINITE), {"taints": (SPOT,)}, (30.0, Replacement.NEW)),
+    "a StatefulSet waits": (pod("p-0", "s", owner="StatefulSet/p"), {"taints": (SPOT,)}, (0.0, Replacement.SAME_NAME)),
+    "a DaemonSet stays away": (
+        pod("p", "s", owner="DaemonSet/d"),
+        {"taints": (SPOT,)},
+        (0.0, Replacement.NOT_RECREATED),
+    ),
     "a DaemonSet comes back": (
         pod("p", "s", owner="DaemonSet/d", tolerations=FINITE),
         {"taints": (SPOT,)},
-        (30.0, Return.AGAIN_AND_AGAIN),
+        (30.0, Replacement.EVICT_LOOP),
     ),
-    "nobody's pod": (pod("p", "s"), {"taints": (SPOT,)}, (0.0, Return.NOBODY)),
-    "a finished pod": (pod("p", "s", owner="Job/j", phase="Succeeded"), {"taints": (SPOT,)}, (0.0, Return.DONE)),
-    "a static pod": (pod("p", "s", mirror=True, owner="Node/s"), {"taints": (SPOT,)}, (0.0, Return.SAME_NODE)),
-    "a drain": (web("p", "s"), {"drain": True}, (0.0, Return.NEW)),
+    "nobody's pod": (pod("p", "s"), {"taints": (SPOT,)}, (0.0, Replacement.NONE)),
+    "a finished pod": (pod("p", "s", owner="Job/j", phase="Succeeded"), {"taints": (SPOT,)}, (0.0, Replacement.DONE)),
+    "a static pod": (pod("p", "s", mirror=True, owner="Node/s"), {"taints": (SPOT,)}, (0.0, Replacement.SAME_NODE)),
+    "a drain": (web("p", "s"), {"drain": True}, (0.0, Replacement.NEW)),
     "Ready turns False": (
         web("p", "s", tolerations=[tolerate("node.kubernetes.io/not-ready", effect="NoExecute", seconds=10)]),
         {"conditions": (Condition(ConditionType.READY, ConditionStatus.FALSE),)},
-        (10.0, Return.NEW),
+        (10.0, Replacement.NEW),
     ),
 }
 
 
 @pytest.mark.parametrize(("one", "change", "expected"), LEAVES.values(), ids=LEAVES.keys())
 def test_who_leaves_when_and_who_brings_it_back(
-    one: Json, change: dict[str, Any], expected: tuple[float, Return]
+    one: Json, change: dict[str, Any], expected: tuple[float, Replacement]
 ) -> None:
-    [leaving] = plan(one, node("other"), **change).picture.leaving
+    [leaving] = plan(one, node("other"), **change).impact.leaving
     assert (leaving.prediction.earliest_s, leaving.comes_back) == expected
     assert leaving.prediction.rule
 
@@ -131,17 +135,17 @@ def test_a_lost_node_takes_its_time_and_keeps_its_stateful_pods() -> None:
         node("other"),
         lose=True,
     )
-    by_name = {each.pod.name: each for each in made.picture.leaving}
+    by_name = {each.pod.name: each for each in made.impact.leaving}
     assert 340 <= (by_name["p"].prediction.earliest_s or 0) <= 350
     assert by_name["p"].placement is not None
     assert by_name["p"].placement.node == "other"
-    assert by_name["db-0"].comes_back is Return.STUCK
+    assert by_name["db-0"].comes_back is Replacement.STUCK_TERMINATING
     assert [f.subject for f in found(made, Kind.PENDING)] == ["StatefulSet default/db"]
 
 
 def test_blanket_tolerations_are_named_as_such() -> None:
     made = plan(web("p", "s", tolerations=[tolerate()]), web("q", "s", tolerations=[tolerate("spot")]))
-    assert {each.pod.name: each.blanket for each in made.picture.staying} == {"p": True, "q": False}
+    assert {each.pod.name: each.blanket for each in made.impact.staying} == {"p": True, "q": False}
     assert [finding.subject for finding in found(made, Kind.BLANKET)] == ["Deployment default/web"]
 
 
@@ -196,15 +200,15 @@ FINDINGS: dict[str, tuple[list[Json], Kind, Severity, str]] = {
         "Pending, 1 of 1 replacement: 0/2 nodes are available: 1 node(s) didn't match Pod's node "
         "affinity/selector, 1 node(s) had untolerated taint(s).",
     ),
-    "ping-pong": (
+    "eviction-loop": (
         [web("p", "s", tolerations=FINITE, nodeSelector={HOST: "s"})],
-        Kind.PING_PONG,
+        Kind.EVICTION_LOOP,
         Severity.BREAKS,
         "fit only for another eviction, every 30 s: 1 replacement",
     ),
-    "perhaps ping-pong": (
+    "perhaps eviction-loop": (
         [web("p", "s", tolerations=FINITE), node("other")],
-        Kind.PING_PONG,
+        Kind.EVICTION_LOOP,
         Severity.HURTS,
         "may go back to the same taint, which the scheduler does not avoid",
     ),
@@ -357,7 +361,7 @@ def test_a_drain_waits_for_a_budget(allowed: int, severity: Severity, says: str)
     [waits] = [finding for finding in found(made, Kind.DRAIN) if finding.severity is not Severity.NOTE]
     assert (waits.severity, says in waits.message) == (severity, True)
     assert not found(made, Kind.BUDGET)
-    assert [each.prediction.latest_s is None for each in made.picture.leaving].count(True) == 2 - allowed
+    assert [each.prediction.latest_s is None for each in made.impact.leaving].count(True) == 2 - allowed
 
 
 def test_what_kubectl_drain_wants_to_be_told() -> None:
@@ -391,39 +395,39 @@ def test_pods_that_were_pending_before_take_room_first() -> None:
     """They tolerate the taint, so the node that is emptied is theirs; the replacement finds the other one full."""
     waits = pod("waits", cpu="4", tolerations=[tolerate("spot")])
     made = plan(web("p", "s", cpu="4"), waits, node("other", cpu="1"))
-    assert made.picture.idle["default/waits"].fate is Fate.FITS
-    [leaving] = made.picture.leaving
+    assert made.impact.idle["default/waits"].fate is PlacementOutcome.FITS
+    [leaving] = made.impact.leaving
     assert leaving.placement is not None
-    assert leaving.placement.fate is Fate.PENDING
+    assert leaving.placement.fate is PlacementOutcome.PENDING
 
 
-# --- demands ---
+# --- expectations ---
 
 
 @pytest.mark.parametrize(
     ("demand", "objects", "missing", "exit_code"),
     [
-        (Demand.NO_OUTAGE, [*TWO, service("web", "web")], {}, ExitCode.FAIL),
-        (Demand.NO_OUTAGE, TWO, {}, ExitCode.PASS),
-        (Demand.NO_OUTAGE, TWO, {Subject.SERVICES: "may not list services (forbidden)"}, ExitCode.INCONCLUSIVE),
-        (Demand.NO_PENDING, TWO, {Subject.SERVICES: "does not matter here"}, ExitCode.PASS),
+        (Expectation.NO_OUTAGE, [*TWO, service("web", "web")], {}, ExitCode.FAIL),
+        (Expectation.NO_OUTAGE, TWO, {}, ExitCode.PASS),
+        (Expectation.NO_OUTAGE, TWO, {Subject.SERVICES: "may not list services (forbidden)"}, ExitCode.INCONCLUSIVE),
+        (Expectation.NO_PENDING, TWO, {Subject.SERVICES: "does not matter here"}, ExitCode.PASS),
         (
-            Demand.NO_PENDING,
+            Expectation.NO_PENDING,
             [web("p", "s", volumes=mounts("c")), node("other")],
             {Subject.CLAIMS: "forbidden"},
             ExitCode.INCONCLUSIVE,
         ),
-        (Demand.NO_BUDGET_BREACH, [*TWO, budget("b", "web", allowed=0)], {}, ExitCode.FAIL),
-        (Demand.NO_EVICTION, TWO, {}, ExitCode.FAIL),
-        (Demand.NO_EVICTION, [], {Subject.PODS: "not in the file"}, ExitCode.INCONCLUSIVE),
-        (Demand.NO_SINGLE_REPLICA, [web("p", "s"), node("other")], {}, ExitCode.FAIL),
-        (Demand.NO_LATE_EXIT, TWO, {}, ExitCode.PASS),
+        (Expectation.NO_BUDGET_BREACH, [*TWO, budget("b", "web", allowed=0)], {}, ExitCode.FAIL),
+        (Expectation.NO_EVICTION, TWO, {}, ExitCode.FAIL),
+        (Expectation.NO_EVICTION, [], {Subject.PODS: "not in the file"}, ExitCode.INCONCLUSIVE),
+        (Expectation.NO_SINGLE_REPLICA, [web("p", "s"), node("other")], {}, ExitCode.FAIL),
+        (Expectation.NO_LATE_EXIT, TWO, {}, ExitCode.PASS),
     ],
 )
 def test_what_a_plan_is_held_to(
-    demand: Demand, objects: list[Json], missing: dict[Subject, str], exit_code: ExitCode
+    demand: Expectation, objects: list[Json], missing: dict[Subject, str], exit_code: ExitCode
 ) -> None:
-    made = plan(*objects, demands=(demand,), missing=missing)
+    made = plan(*objects, expectations=(demand,), missing=missing)
     assert made.exit_code is exit_code
     assert made.held[0].because
 
@@ -439,10 +443,10 @@ def test_what_could_not_be_read_is_said() -> None:
     )
 
 
-@pytest.mark.parametrize("demand", list(Demand))
-def test_a_deed_that_plans_do_not_know_leaves_everything_open(demand: Demand) -> None:
-    picture = replace(plan().picture, unplanned=("what a meteor does: plans do not know this fault",))
-    made = judge(picture, (demand,), source="test", title="test")
+@pytest.mark.parametrize("demand", list(Expectation))
+def test_a_deed_that_plans_do_not_know_leaves_everything_open(demand: Expectation) -> None:
+    impact = replace(plan().impact, unplanned=("what a meteor does: plans do not know this fault",))
+    made = judge(impact, (demand,), source="test", title="test")
     assert made.exit_code is ExitCode.INCONCLUSIVE
     assert "meteor" in made.unknown[0]
 

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from harness.errors import UsageError
-from harness.model.inventory import Inventory, PodTemplate, Subject
-from harness.run.snapshot import Header, WorldWriter, read_world, wire, worldfile
+from harness.model.state import ClusterState, PodTemplate, Subject
+from harness.snapshot import Header, WorldWriter, read_world, wire, worldfile
 from tests.pure.plan_objects import Json, budget, mounts, node, pod, service, template_of, tolerate, volume
 
 OBJECTS: list[Json] = [
@@ -54,7 +54,7 @@ def test_a_list_is_read_whatever_it_looks_like(
     assert_same(read_world(path))
 
 
-def assert_same(seen: Inventory) -> None:
+def assert_same(seen: ClusterState) -> None:
     """`seen` is `OBJECTS`."""
     assert [each.name for each in seen.nodes] == ["a", "b"]
     assert [str(taint) for taint in seen.nodes[0].taints] == ["x=y:NoSchedule"]

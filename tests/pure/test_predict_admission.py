@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.model.taints import Effect, Operator, Taint, Toleration
-from harness.plan.predict.admission import (
+from harness.semantics.eviction.admission import (
     NOT_READY,
     UNREACHABLE,
     is_label_key,
@@ -15,7 +15,7 @@ from harness.plan.predict.admission import (
     refuses_taints,
     with_defaults,
 )
-from harness.plan.rules import RuleId
+from harness.semantics.rules import RuleId
 
 EXISTS, EQUAL = Operator.EXISTS, Operator.EQUAL
 NO_EXECUTE, NO_SCHEDULE = Effect.NO_EXECUTE, Effect.NO_SCHEDULE

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from harness.model.taints import Effect, Operator, Taint, Toleration
-from harness.plan.predict.decision import Action, decide, wrapped_ns
-from harness.plan.predict.matching import canonical_int, tolerates
-from harness.plan.rules import RuleId
+from harness.semantics.eviction.decision import Action, decide, wrapped_ns
+from harness.semantics.eviction.matching import canonical_int, tolerates
+from harness.semantics.rules import RuleId
 
 NO_EXECUTE = Effect.NO_EXECUTE
 EXISTS, EQUAL, GT, LT = Operator.EXISTS, Operator.EQUAL, Operator.GT, Operator.LT

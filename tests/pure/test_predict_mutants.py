@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.plan.predict import predict
-from harness.plan.rules import RuleId
+from harness.semantics.eviction import predict
+from harness.semantics.rules import RuleId
 from tests import lifecycle_cases
 from tests.conformance import rows as conformance
 from tests.mutants import MUTANTS, Mutant

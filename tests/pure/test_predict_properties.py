@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from harness.model.plan import Prediction
 from harness.model.scenario import CreatePod, Restart, Scenario, ScenarioPod, SetTaints, SetTolerations, Write
 from harness.model.taints import Effect, Operator, Taint, Toleration
-from harness.plan.predict import Outcome, Settings, predict
-from harness.plan.predict.decision import decide, no_execute
-from harness.plan.predict.settings import BUSY
-from harness.plan.rules import CATALOGUE, RuleId
+from harness.semantics.eviction import Outcome, Settings, predict
+from harness.semantics.eviction.decision import decide, no_execute
+from harness.semantics.eviction.settings import BUSY
+from harness.semantics.rules import CATALOGUE, RuleId
 from tests.strategies import scripts, taint_sets, toleration_lists
 
 sixty = settings(max_examples=60, deadline=None, suppress_health_check=(HealthCheck.too_slow,))

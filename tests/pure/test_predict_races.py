@@ -19,10 +19,10 @@ from harness.model.scenario import (
     Write,
 )
 from harness.model.taints import Effect, Operator, Taint, Toleration
-from harness.plan.predict import Settings, predict
-from harness.plan.predict.chances import courses
-from harness.plan.predict.settings import BUSY
-from harness.plan.rules import RuleId
+from harness.semantics.eviction import Settings, predict
+from harness.semantics.eviction.settings import BUSY
+from harness.semantics.eviction.variants import simulations
+from harness.semantics.rules import RuleId
 
 SPOT = Taint("spot", Effect.NO_EXECUTE)
 
@@ -213,7 +213,7 @@ def test_writes_apart_are_seen_apart_even_by_a_busy_one() -> None:
 def test_the_order_of_writes_is_varied_where_it_can_matter(writes: list[Write], number: int) -> None:
     """1,500 nodes tainted at once are one course, not four."""
     nodes = tuple(ScenarioNode(name) for name in "abc")
-    assert len(courses(Scenario(nodes, (), tuple(writes), 5.0), replace(Settings(), latency=BUSY))) == number
+    assert len(simulations(Scenario(nodes, (), tuple(writes), 5.0), replace(Settings(), latency=BUSY))) == number
 
 
 TRAITS = {

@@ -10,7 +10,7 @@ import pytest
 
 from harness.cli import main
 from harness.errors import ExitCode
-from harness.plan.rules import CATALOGUE, RuleId, closest, markdown
+from harness.semantics.rules import CATALOGUE, RuleId, closest, markdown
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "rules.md"
 

@@ -8,8 +8,8 @@ import pytest
 
 from harness.model.scenario import Scenario, ScenarioNode, ScenarioPod, SetTaints
 from harness.model.taints import Effect, Operator, Taint, Toleration
-from harness.plan.predict import Forecast, Settings, predict
-from harness.plan.predict.throttle import Throttle
+from harness.semantics.eviction import Forecast, Settings, predict
+from harness.semantics.eviction.throttle import Throttle
 
 SPOT = Taint("spot", Effect.NO_EXECUTE)
 

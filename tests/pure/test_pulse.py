@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.check.evictions import eviction_rows
+from harness.cluster.pulse import DRAIN_S, watch_answers
 from harness.errors import Indeterminate, Refused, TryLater
 from harness.history.query import gaps, unseen
 from harness.history.read import History, read_history
@@ -17,7 +18,6 @@ from harness.history.record import Recorder
 from harness.model import events
 from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import PodVerdict
-from harness.run.pulse import DRAIN_S, watch_answers
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.virtual_loop import VirtualClock, run
 from tests.pure.records import FOREVER, MadePod, MadeRun, S, node_seen

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.cluster.undo import Claim
 from harness.errors import UsageError
-from harness.faults.claim import Claim
 from harness.wiring.alive import sign_of_life, this_process
-from harness.wiring.place import Where
 from harness.wiring.reaching import is_where, lab_is_gone, of_folder
+from harness.wiring.sessions import ClusterRef
 
 NOW_S = 1_800_000_000
 HERE = this_process()
@@ -49,8 +49,8 @@ def test_a_sign_of_life(holder: object, heartbeat: str | None, alive: bool) -> N
 
 
 def test_the_command_line_goes_before_the_folder() -> None:
-    assert of_folder(Where(context="mine"), {"lab": "theirs"}).context == "mine"
-    assert of_folder(Where(lab="mine"), {"context": "theirs"}).lab == "mine"
+    assert of_folder(ClusterRef(context="mine"), {"lab": "theirs"}).context == "mine"
+    assert of_folder(ClusterRef(lab="mine"), {"context": "theirs"}).lab == "mine"
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ def test_what_a_folder_may_say(
     monkeypatch.setenv("KUBECONFIG", "/home/me/a:/home/me/b")
     if refused:
         with pytest.raises(UsageError, match=refused):
-            of_folder(Where(allow=allow), reach)
+            of_folder(ClusterRef(allow=allow), reach)
     else:
-        assert of_folder(Where(allow=allow), reach).context == reach["context"]
+        assert of_folder(ClusterRef(allow=allow), reach).context == reach["context"]
 
 
 def test_a_kubeconfig_in_force_is_known_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,32 +85,32 @@ def test_a_kubeconfig_in_force_is_known_by_its_file(tmp_path: Path, monkeypatch:
     link.symlink_to(real)
     monkeypatch.setenv("KUBECONFIG", f"/nonexistent:{link}")
     reach = {"context": "kind-a", "kubeconfig": str(real)}
-    assert of_folder(Where(), reach).kubeconfig is None, "the file in force is opened, not the one that is named"
+    assert of_folder(ClusterRef(), reach).kubeconfig is None, "the file in force is opened, not the one that is named"
     monkeypatch.setenv("KUBECONFIG", "/nonexistent")
     with pytest.raises(UsageError):
-        of_folder(Where(), reach)
-    assert of_folder(Where(kubeconfig=link), reach).kubeconfig == link
+        of_folder(ClusterRef(), reach)
+    assert of_folder(ClusterRef(kubeconfig=link), reach).kubeconfig == link
 
 
 @pytest.mark.parametrize(
     ("reach", "where", "same"),
     [
-        ({"lab": "a"}, Where(lab="a"), True),
-        ({"lab": "a"}, Where(lab="b"), False),
-        ({"context": "c"}, Where(context="c"), True),
-        ({"context": "c"}, Where(context="d"), False),
-        ({"context": "c", "kubeconfig": "/k"}, Where(context="c", kubeconfig=Path("/k")), True),
-        ({"context": "c", "kubeconfig": "/k"}, Where(context="c"), False),
-        ({"context": "c"}, Where(context="c", kubeconfig=Path("/k")), False),
-        ({"lab": "a"}, Where(context="a"), False),
-        ({}, Where(context="c"), False),
+        ({"lab": "a"}, ClusterRef(lab="a"), True),
+        ({"lab": "a"}, ClusterRef(lab="b"), False),
+        ({"context": "c"}, ClusterRef(context="c"), True),
+        ({"context": "c"}, ClusterRef(context="d"), False),
+        ({"context": "c", "kubeconfig": "/k"}, ClusterRef(context="c", kubeconfig=Path("/k")), True),
+        ({"context": "c", "kubeconfig": "/k"}, ClusterRef(context="c"), False),
+        ({"context": "c"}, ClusterRef(context="c", kubeconfig=Path("/k")), False),
+        ({"lab": "a"}, ClusterRef(context="a"), False),
+        ({}, ClusterRef(context="c"), False),
     ],
 )
-def test_the_very_cluster(reach: dict[str, str], where: Where, same: bool) -> None:
+def test_the_very_cluster(reach: dict[str, str], where: ClusterRef, same: bool) -> None:
     assert is_where(reach, where) is same
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "", "A", "a" * 41])
 def test_a_lab_name_is_no_path(name: str) -> None:
     with pytest.raises(UsageError):
-        lab_is_gone(Where(lab=name))
+        lab_is_gone(ClusterRef(lab=name))

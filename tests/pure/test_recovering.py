@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.faults.claim import CLAIM_ANNOTATION, Claim, Holder, TaintUndo
-from harness.faults.patience import Patience
+from harness.cluster.ledger import Header, Ledger, Record, RecordKind, read_ledger
+from harness.cluster.patience import Patience
+from harness.cluster.ports import Json
+from harness.cluster.survey import labelled_objects
+from harness.cluster.undo import CLAIM_ANNOTATION, Claim, Holder, TaintUndo
 from harness.model.taints import Effect, Taint
-from harness.run.ledger import Header, Ledger, Record, RecordKind, read_ledger
-from harness.run.ports import Json
-from harness.run.survey import labelled_objects
 from harness.wiring.recovering import Recovered, Site, recover_claims
 from harness.wiring.recovering_ledger import Folder, recover_ledger
 from tests.fakes.virtual import VirtualTime

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from harness.clock import SystemClock
+from harness.cluster.ports import Json
 from harness.errors import Indeterminate
 from harness.plan.allowance import Measured, What, needed_s
-from harness.run.ports import Json
-from harness.run.reference import Reference
+from harness.replay.reference import Reference
 from tests.fakes.cluster import FakeCluster
 
 LONG_S = 1.2

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from harness.model.inventory import Subject
-from harness.plan.scheduling import Engine, Fate, Placement, Request, place_all
+from harness.model.state import Subject
+from harness.semantics.scheduling import Placement, PlacementOutcome, Request, Scheduler, place_all
 from tests.pure.plan_objects import (
     HOST,
     ZONE,
@@ -39,7 +39,7 @@ def come(world: list[Json], *coming: Json, missing: dict[Subject, str] | None = 
         record for record in seen.pods if record.key.removeprefix("default/") in {c["metadata"]["name"] for c in coming}
     ]
     there = [record for record in seen.pods if record not in new]
-    engine = Engine(seen, there, compares=False)
+    engine = Scheduler(seen, there, compares=False)
     requests = [Request(record.name, record.template, float(number)) for number, record in enumerate(new)]
     return place_all(engine, requests, staying=there, budgets=seen.budgets).placements
 
@@ -132,7 +132,7 @@ FITTING: dict[str, tuple[list[Json], Json, str]] = {
 @pytest.mark.parametrize(("world", "new", "where"), FITTING.values(), ids=FITTING.keys())
 def test_a_pod_goes_where_it_may(world: list[Json], new: Json, where: str) -> None:
     placement = come(world, new)["new"]
-    assert (placement.fate, placement.node) == (Fate.FITS, where)
+    assert (placement.fate, placement.node) == (PlacementOutcome.FITS, where)
 
 
 PENDING: dict[str, tuple[list[Json], Json, str]] = {
@@ -248,13 +248,13 @@ PENDING: dict[str, tuple[list[Json], Json, str]] = {
 @pytest.mark.parametrize(("world", "new", "words"), PENDING.values(), ids=PENDING.keys())
 def test_a_pod_stays_pending_in_the_schedulers_words(world: list[Json], new: Json, words: str) -> None:
     placement = come(world, new)["new"]
-    assert (placement.fate, placement.reason) == (Fate.PENDING, words)
+    assert (placement.fate, placement.reason) == (PlacementOutcome.PENDING, words)
 
 
 def test_the_old_words_for_taints_name_the_taint() -> None:
     seen = inventory(node("a", taints=("x=y:NoSchedule",)), pod("new"))
     old = seen.__class__(nodes=seen.nodes, pods=seen.pods, kubernetes_version="v1.33.2")
-    placed = place_all(Engine(old, [], compares=False), [Request("new", seen.pods[0].template)])
+    placed = place_all(Scheduler(old, [], compares=False), [Request("new", seen.pods[0].template)])
     assert placed.placements["new"].reason == "0/1 nodes are available: 1 node(s) had untolerated taint {x: y}."
 
 
@@ -288,7 +288,7 @@ def test_a_free_volume_is_bound_once() -> None:
     second = {**WAITING, "metadata": {"name": "d", "namespace": "default"}}
     world = [node("a"), {**CLASSES, "volumeBindingMode": "WaitForFirstConsumer"}, WAITING, second, free]
     placed = come(world, pod("one", volumes=mounts("c")), pod("two", volumes=mounts("d")))
-    assert [placed[name].fate for name in ("one", "two")] == [Fate.FITS, Fate.PENDING]
+    assert [placed[name].fate for name in ("one", "two")] == [PlacementOutcome.FITS, PlacementOutcome.PENDING]
 
 
 UNKNOWN: dict[str, tuple[dict[Subject, str], dict[str, Any]]] = {
@@ -312,11 +312,11 @@ UNKNOWN: dict[str, tuple[dict[Subject, str], dict[str, Any]]] = {
 @pytest.mark.parametrize(("missing", "spec"), UNKNOWN.values(), ids=UNKNOWN.keys())
 def test_what_could_not_be_read_makes_a_fit_unknown(missing: dict[Subject, str], spec: dict[str, Any]) -> None:
     placement = come([node("a")], pod("new", **spec), missing=missing)["new"]
-    assert placement.fate is Fate.UNKNOWN
+    assert placement.fate is PlacementOutcome.UNKNOWN
     assert placement.reason
 
 
 @pytest.mark.parametrize(("missing", "spec"), UNKNOWN.values(), ids=UNKNOWN.keys())
 def test_what_is_refused_anyway_is_no_unknown(missing: dict[Subject, str], spec: dict[str, Any]) -> None:
     placement = come([node("a", taints=("x=:NoSchedule",))], pod("new", **spec), missing=missing)["new"]
-    assert placement.fate is Fate.PENDING
+    assert placement.fate is PlacementOutcome.PENDING

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from harness.model.inventory import PodTemplate
-from harness.plan.scheduling import Engine, Fate, Placed, Request, place_all
-from harness.plan.scheduling.quotas import Quotas
-from harness.run.snapshot.manifests import new_pods
+from harness.model.state import PodTemplate
+from harness.semantics.scheduling import PlacementOutcome, Placements, Request, Scheduler, place_all
+from harness.semantics.scheduling.quotas import Quotas
+from harness.snapshot.manifests import new_pods
 from tests.lab.agreement_worlds import PRIORITIES, make_world
 from tests.pure.plan_objects import (
     HOST,
@@ -25,17 +25,17 @@ from tests.pure.plan_objects import (
 )
 
 
-def place(world: list[Json], coming: list[tuple[Json, float]], *, replaced: bool = False) -> Placed:
+def place(world: list[Json], coming: list[tuple[Json, float]], *, replaced: bool = False) -> Placements:
     """Place (pod, due at) pairs."""
     seen = inventory(*world, *(each for each, _ in coming))
     there = seen.pods[: len(seen.pods) - len(coming)]
     new = seen.pods[len(there) :]
     requests = [Request(record.name, record.template, at_s) for record, (_, at_s) in zip(new, coming, strict=True)]
-    engine = Engine(seen, there, compares=False)
+    engine = Scheduler(seen, there, compares=False)
     return place_all(engine, requests, staying=there, budgets=seen.budgets, replaced=lambda template: replaced)
 
 
-def fates(placed: Placed) -> dict[str, str]:
+def fates(placed: Placements) -> dict[str, str]:
     return {key: placement.fate.value for key, placement in sorted(placed.placements.items())}
 
 
@@ -87,7 +87,7 @@ FINITE = [tolerate("spot", effect="NoExecute", seconds=30)]
 @pytest.mark.parametrize(
     ("nodes", "fate", "again"),
     [
-        ([node("t", taints=("spot=:NoExecute",))], "ping-pong", True),
+        ([node("t", taints=("spot=:NoExecute",))], "eviction-loop", True),
         ([node("t", taints=("spot=:NoExecute",)), node("a")], "fits", True),
         ([node("t", taints=("spot=:NoExecute", "spot=:NoSchedule")), node("a")], "fits", False),
         ([node("a")], "fits", False),
@@ -113,7 +113,7 @@ def full(*pods: Json) -> list[Json]:
 def test_a_more_important_pod_makes_room() -> None:
     world = full(pod("small", "a", cpu="1", **LOW), pod("large", "a", cpu="3", **LOW))
     placement = place(world, [(pod("p", cpu="2", **HIGH), 0.0)]).placements["p"]
-    assert (placement.fate, placement.node, placement.victims) == (Fate.PREEMPTS, "a", ("default/large",))
+    assert (placement.fate, placement.node, placement.victims) == (PlacementOutcome.PREEMPTS, "a", ("default/large",))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_more_important_pod_makes_room() -> None:
     ids=["equals are left alone", "preemptionPolicy Never", "too large for any node", "not allowed there anyway"],
 )
 def test_preemption_that_does_not_help(there: Json, coming: Json) -> None:
-    assert place(full(there), [(coming, 0.0)]).placements["p"].fate is Fate.PENDING
+    assert place(full(there), [(coming, 0.0)]).placements["p"].fate is PlacementOutcome.PENDING
 
 
 def test_the_least_important_victim_is_chosen_and_budgets_are_spared() -> None:
@@ -214,7 +214,7 @@ def test_any_order_of_nodes_gives_the_same_count() -> None:
     )
     counts = set()
     for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
-        engine = Engine(seen, [], compares=False)
+        engine = Scheduler(seen, [], compares=False)
         engine.prefer([float(place) for place in order])
         counts.add(len(engine.place(seen.pods[0].template, 9)))
     assert counts == {5}
@@ -243,12 +243,12 @@ def test_nobody_waits_while_a_node_would_do(seed: int) -> None:
     objects += [{"kind": "PersistentVolumeClaim", **each, "status": {"phase": "Bound"}} for each in world.claims]
     seen = inventory(*objects)
     new = new_pods([{"kind": "Pod", **each} for each in world.coming], seen)
-    engine = Engine(seen, seen.pods, compares=False, coming=[each.template for each in new])
+    engine = Scheduler(seen, seen.pods, compares=False, coming=[each.template for each in new])
     placed = place_all(engine, [Request(each.name, each.template) for each in new], staying=seen.pods)
     engine.prefer([float(number) for number in range(len(seen.nodes))])
     for each in new:
         placement = placed.placements.get(each.name)
-        if placement is not None and placement.fate is Fate.PENDING:
+        if placement is not None and placement.fate is PlacementOutcome.PENDING:
             assert not engine.place(each.template, 1), each.name
             counts = [int(part.split(" ")[0]) for part in placement.reason.partition(": ")[2].split(", ")]
             assert sum(counts) >= len(seen.nodes), placement.reason

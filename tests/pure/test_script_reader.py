@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from harness.errors import InvalidFile
+from harness.formats.script import parse_script, read_script, scripts_in, to_plain
 from harness.model.scenario import (
     Component,
     CreatePod,
@@ -22,7 +23,6 @@ from harness.model.scenario import (
     SetTolerations,
 )
 from harness.model.taints import Effect, Operator, Taint, Toleration
-from harness.spec.script import parse_script, read_script, scripts_in, to_plain
 from tests.strategies import scripts
 
 EXAMPLE = """\

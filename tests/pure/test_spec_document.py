@@ -7,9 +7,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.spec.compose import MAX_DEPTH, MAX_NODES, BoundPassed, Composer, resolve
-from harness.spec.document import parse
-from harness.spec.nodes import Listing, Place, Scalar, Table, plain
+from harness.formats.compose import MAX_DEPTH, MAX_NODES, BoundPassed, Composer, resolve
+from harness.formats.document import parse
+from harness.formats.nodes import Listing, Place, Scalar, Table, plain
 
 
 @pytest.mark.parametrize(

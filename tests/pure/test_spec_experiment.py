@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.formats.experiment.files import examine_text
 from harness.model.experiment import (
     CordonFault,
     Experiment,
@@ -26,7 +27,6 @@ from harness.model.experiment import (
     Target,
 )
 from harness.model.taints import Effect, Taint
-from harness.spec.experiment import examine_text
 
 FULL = """\
 apiVersion: taintlab.dev/v1alpha1
@@ -528,8 +528,8 @@ def _paths(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int
 
 
 def _full() -> Any:
-    from harness.spec.document import parse
-    from harness.spec.nodes import plain
+    from harness.formats.document import parse
+    from harness.formats.nodes import plain
 
     return plain(parse(FULL, file="f").documents[0])
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from harness.formats import labels
+from harness.formats.problems import BadValue
 from harness.model.experiment import Requirement
-from harness.spec import labels
-from harness.spec.problems import BadValue
 
 
 @pytest.mark.parametrize(

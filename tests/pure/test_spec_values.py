@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.formats import values
+from harness.formats.meant import did_you_mean
+from harness.formats.problems import BadValue
 from harness.model.experiment import SloKind
-from harness.spec import values
-from harness.spec.meant import did_you_mean
-from harness.spec.problems import BadValue
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import pytest
 
 from harness.errors import UsageError
 from harness.model.experiment import Requirement, Target
-from harness.model.world import Node
+from harness.model.world import WorldNode
 from harness.plan.targets import choose_targets
 
-NODES = [Node(f"n{i}", f"u{i}", {"pool": "spot" if i % 2 else "general"}) for i in range(10)]
+NODES = [WorldNode(f"n{i}", f"u{i}", {"pool": "spot" if i % 2 else "general"}) for i in range(10)]
 SPOT = (Requirement("pool", ("spot",)),)
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from harness.clock import Instant
+from harness.cluster.ports import Json, WatchLine
+from harness.cluster.watch import SETTLE_S, Watcher
 from harness.errors import ClusterError, Indeterminate, NotFound, Refused, TryLater
 from harness.history.query import facts, gaps, open_losses
 from harness.history.read import History, read_history
 from harness.history.record import Recorder
 from harness.model import events
 from harness.run.observe import NODE_PATH, POD_PATH, Observer
-from harness.run.ports import Json, WatchLine
-from harness.run.watch import SETTLE_S, Watcher
 from tests.fakes.virtual_loop import VirtualClock, run, stand_still
 from tests.fakes.watch_weather import StormyCluster
 

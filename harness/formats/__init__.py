@@ -1,0 +1,1 @@
+"""The strict reader: one declaration is reader, JSON Schema and reference."""

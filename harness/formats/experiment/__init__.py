@@ -1,0 +1,11 @@
+"""Files as users write them, read strictly: every problem at once, each at file:line:column with the mend.
+
+Data runs: text -> `document` (nodes with positions) -> `read` along the declaration in `fields` (values by path) ->
+`semantic` and `workload` (checks across keys and files) -> `experiment` (the model). `schema` and `reference` are made
+from the same declaration.
+"""
+
+from harness.formats.experiment.files import Examined, examine, experiment_files, read_experiment, validate
+from harness.formats.experiment.schema import json_schema
+
+__all__ = ["Examined", "examine", "experiment_files", "json_schema", "read_experiment", "validate"]

@@ -1,0 +1,97 @@
+"""The whole impact of a change, before it is judged: who leaves, who stays, who comes back where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from harness.impact.change import Change
+from harness.model.plan import Prediction
+from harness.model.state import ClusterState, Pod, PodTemplate
+from harness.semantics.scheduling import Placement
+
+
+class Replacement(StrEnum):
+    """Who brings a pod back, if anybody.
+
+    NEW: its controller makes another one at once. SAME_NAME: a StatefulSet makes it again under the same name, once the
+    old one is gone. STUCK_TERMINATING: it would, or a DaemonSet, but the old one never goes, since its node's kubelet
+    is dead. SAME_NODE: its DaemonSet or kubelet, on the same node. EVICT_LOOP: a DaemonSet, on the same node, to be
+    evicted again. NOT_RECREATED: a DaemonSet, but not on a node that it does not tolerate. DONE: it had finished. NONE:
+    a bare pod.
+    """
+
+    NEW = "new"
+    SAME_NAME = "same-name"
+    STUCK_TERMINATING = "stuck-terminating"
+    SAME_NODE = "same-node"
+    EVICT_LOOP = "evict-loop"
+    NOT_RECREATED = "not-recreated"
+    DONE = "done"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A pod that leaves. `placement` None: no replacement looks for a node."""
+
+    pod: Pod
+    prediction: Prediction
+    comes_back: Replacement
+    placement: Placement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Staying:
+    """A pod on a target that stays. `blanket`: the toleration at work tolerates every key."""
+
+    pod: Pod
+    prediction: Prediction
+    blanket: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Displaced:
+    """A pod elsewhere that is thrown out for a replacement. `placement` None: nothing brings it back."""
+
+    pod: Pod
+    by: str
+    placement: Placement | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Impact:
+    """`unsure`: pods whose fate is a race. `idle`: pods that were Pending before, by key, with their placement now.
+    `words`: what is done. `notes`: what else is to be said. `unplanned`: deeds that are not in the impact at all.
+    """
+
+    inventory: ClusterState
+    change: Change
+    words: tuple[str, ...]
+    leaving: tuple[Leaving, ...]
+    staying: tuple[Staying, ...] = ()
+    unsure: tuple[Staying, ...] = ()
+    displaced: tuple[Displaced, ...] = ()
+    idle: Mapping[str, Placement] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    unplanned: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """In short, see `ClusterState`."""
+        return f"<Picture of {', '.join(self.words)}: {len(self.leaving)} pods leave>"
+
+
+def workload_of(template: PodTemplate) -> str:
+    """How people call what a pod belongs to: ``Deployment shop/web``, ``Job shop/train``, ``Pod shop/`` for bare ones.
+
+    A ReplicaSet named after its pods' template hash is a Deployment's (deployment_controller names it so).
+    """
+    owner = template.owner
+    if owner is None:
+        return f"bare pods in {template.namespace}"
+    kind, name = owner.kind, owner.name
+    suffix = template.labels.get("pod-template-hash")
+    if kind == "ReplicaSet" and suffix and name.endswith(f"-{suffix}"):
+        kind, name = "Deployment", name.removesuffix(f"-{suffix}")
+    return f"{kind} {template.namespace}/{name}"

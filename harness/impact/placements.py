@@ -1,0 +1,129 @@
+"""Replacements that find no node, or the wrong one; who is thrown out for them; what quotas say."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from harness.impact.finding import Finding, Kind, Severity, counted
+from harness.impact.impact import Impact, Leaving, Replacement, workload_of
+from harness.model.state import PodTemplate
+from harness.semantics.scheduling import PlacementOutcome
+from harness.semantics.scheduling.quotas import Quotas
+from harness.semantics.scheduling.reasons import VOLUME_AFFINITY, VOLUME_BINDING, VOLUME_MISSING, VOLUME_ZONE
+
+_OF_VOLUMES = (VOLUME_AFFINITY, VOLUME_BINDING, VOLUME_MISSING, VOLUME_ZONE, "persistentvolume")
+
+
+def by_workload(leaving: Iterable[Leaving]) -> dict[str, list[Leaving]]:
+    """Grouped by `workload_of`."""
+    names: dict[PodTemplate, str] = {}
+    groups: dict[str, list[Leaving]] = defaultdict(list)
+    for each in leaving:
+        template = each.pod.template
+        name = names.get(template)
+        if name is None:
+            name = names[template] = workload_of(template)
+        groups[name].append(each)
+    return groups
+
+
+def misplaced(impact: Impact) -> Iterator[Finding]:
+    """Pending replacements, those that will be evicted again, and those whose volumes hold them where they were."""
+    placed = [each for each in impact.leaving if each.placement is not None]
+    for workload, group in by_workload(placed).items():
+        pending = [e for e in group if e.placement is not None and e.placement.fate is PlacementOutcome.PENDING]
+        if pending:
+            yield _pending(workload, pending, len(group))
+            held = [e for e in pending if e.placement is not None and _by_volumes(e.placement.reason)]
+            if held:
+                message = f"volumes of {counted(len(held), 'pod')} cannot follow: {_reason(held)}"
+                yield Finding(Kind.VOLUME, Severity.BREAKS, workload, message, _keys(held))
+        again = [e for e in group if e.placement is not None and e.placement.again]
+        if again:
+            yield _eviction_loop(workload, again)
+    for workload, group in by_workload(e for e in impact.leaving if e.comes_back is Replacement.EVICT_LOOP).items():
+        every_s = max(each.prediction.earliest_s or 0.0 for each in group)
+        message = f"back on the same node and evicted again every {every_s:g} s: {counted(len(group), 'pod')}"
+        yield Finding(Kind.EVICTION_LOOP, Severity.HURTS, workload, message, _keys(group), {"every_s": every_s})
+    stuck = [each for each in impact.leaving if each.comes_back is Replacement.STUCK_TERMINATING]
+    for workload, group in by_workload(stuck).items():
+        message = (
+            f"Terminating on a dead node, and not replaced before it is back or gone: {counted(len(group), 'pod')}"
+        )
+        yield Finding(Kind.PENDING, Severity.BREAKS, workload, message, _keys(group), {"pending": len(group)})
+
+
+def _pending(workload: str, pending: list[Leaving], replaced: int) -> Finding:
+    detail = {"pending": len(pending), "replaced": replaced, "reason": _reason(pending)}
+    message = f"Pending, {len(pending)} of {counted(replaced, 'replacement')}: {_reason(pending)}"
+    return Finding(Kind.PENDING, Severity.BREAKS, workload, message, _keys(pending), detail)
+
+
+def _eviction_loop(workload: str, again: list[Leaving]) -> Finding:
+    only = [
+        each for each in again if each.placement is not None and each.placement.fate is PlacementOutcome.EVICTION_LOOP
+    ]
+    every_s = max(each.prediction.earliest_s or 0.0 for each in again)
+    detail = {"only": len(only), "perhaps": len(again) - len(only), "every_s": every_s}
+    if only:
+        message = f"fit only for another eviction, every {every_s:g} s: {counted(len(only), 'replacement')}"
+    else:
+        message = (
+            f"may go back to the same taint, which the scheduler does not avoid, to be evicted again every "
+            f"{every_s:g} s: {counted(len(again), 'replacement')}"
+        )
+    severity = Severity.BREAKS if only else Severity.HURTS
+    return Finding(Kind.EVICTION_LOOP, severity, workload, message, _keys(again), detail)
+
+
+def _by_volumes(reason: str) -> bool:
+    return any(words in reason for words in _OF_VOLUMES)
+
+
+def _reason(pending: list[Leaving]) -> str:
+    return pending[0].placement.reason if pending[0].placement is not None else ""
+
+
+def _keys(group: Iterable[Leaving]) -> tuple[str, ...]:
+    return tuple(each.pod.key for each in group)
+
+
+def preempted(impact: Impact) -> Iterator[Finding]:
+    """Pods elsewhere that must make room."""
+    groups = defaultdict(list)
+    for displaced in impact.displaced:
+        groups[workload_of(displaced.pod.template)].append(displaced)
+    for workload, group in groups.items():
+        stranded = [d for d in group if d.placement is None or d.placement.fate is PlacementOutcome.PENDING]
+        message = f"thrown out for more important replacements such as {group[0].by}: {counted(len(group), 'pod')}"
+        if stranded:
+            message += f", {len(stranded)} without another node to go to"
+        severity = Severity.BREAKS if stranded else Severity.HURTS
+        keys = tuple(displaced.pod.key for displaced in group)
+        yield Finding(Kind.PREEMPTION, severity, workload, message, keys, {"stranded": len(stranded)})
+
+
+def quota_delays(impact: Impact) -> Iterator[Finding]:
+    """Replacements that a full quota refuses until the pod that they replace is gone."""
+    if not impact.inventory.quotas:
+        return
+    quotas = Quotas(impact.inventory.quotas)
+    namespaces = {quota.namespace for quota in impact.inventory.quotas}
+    delayed: dict[str, list[Leaving]] = defaultdict(list)
+    why: dict[str, str] = {}
+    for each in impact.leaving:
+        namespace = each.pod.template.namespace
+        if each.comes_back is Replacement.NEW and namespace in namespaces:
+            refusal = quotas.admit(each.pod.template)
+            if refusal:
+                delayed[namespace].append(each)
+                why[namespace] = refusal
+    for namespace, group in delayed.items():
+        grace_s = max(each.pod.template.grace_s for each in group)
+        message = (
+            f"{why[namespace]}: refused until terminating pods are gone, up to {grace_s} s: "
+            f"{counted(len(group), 'replacement')}"
+        )
+        keys = tuple(each.pod.key for each in group)
+        yield Finding(Kind.QUOTA, Severity.HURTS, f"Namespace {namespace}", message, keys, {"wait_s": grace_s})

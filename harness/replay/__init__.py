@@ -1,0 +1,1 @@
+"""A write script performed on a real control plane."""

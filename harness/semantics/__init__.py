@@ -1,0 +1,1 @@
+"""Kubernetes' rules as pure code: eviction, scheduling, and the catalogue of both."""
