@@ -112,7 +112,6 @@ def test_what_go_list_says() -> None:
     sizes = {"/m/a.go": 1_000, "/m/b.go": 2_000, "/m/huge.go": 34_000_000}
     listed = "\n".join(json.dumps(each, indent=1) for each in objects)
     assert packages_of(listed, lambda file: sizes[str(file)]) == [
-        Package("unsafe", 33_000, needed=False),
         Package("fmt", 33_000, needed=False),
         Package("cached", 33_000, needed=False),
         Package("a/data", 4_033_000, needed=True),
