@@ -132,11 +132,11 @@ class Meter:
             return ProgressLine.of(text, 0.99)
         share = min(0.99, self.share)
         done = max(0, len(self._begun) - self._in_flight)
-        text = (
-            f"{self._what}: {int(100 * share)} %, {done:,} {self._of} {self.needed:,} packages, {clock_text(elapsed_s)}"
-        )
+        left = ""
         if share >= FOUNDED_SHARE and elapsed_s >= FOUNDED_S:
-            text += f", about {left_text(elapsed_s * (1 - share) / share)} left, then linking"
+            left = f"about {left_text(elapsed_s * (1 - share) / share)} left, "
+        count = f"{done:,} {self._of} {self.needed:,} packages"
+        text = f"{self._what}: {int(100 * share)} %, {left}{count}, {clock_text(elapsed_s)}"
         return ProgressLine.of(text, share)
 
 

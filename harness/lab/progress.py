@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PLAIN_EVERY_S = 30.0
 """How often a line of progress is printed where nobody can overwrite it: a log of ten minutes stays one screen."""
-_BAR_COLUMNS = 24
+_BAR_COLUMNS = 12
 
 
 class Progress:

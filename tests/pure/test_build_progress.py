@@ -39,10 +39,10 @@ def meter_of(packages: Iterable[Package], *, begun: int, in_flight: int = 1) -> 
         (1, 1, 60, "x: 0 %, 0 of 11 packages, 1:00", 0.0),
         (2, 1, 60, "x: 9 %, 1 of 11 packages, 1:00", 0.09),
         (3, 1, 19, "x: 18 %, 2 of 11 packages, 0:19", 0.18),
-        (3, 1, 20, "x: 18 %, 2 of 11 packages, 0:20, about 2 min left, then linking", 0.18),
-        (6, 1, 45, "x: 45 %, 5 of 11 packages, 0:45, about 60 s left, then linking", 0.45),
-        (6, 3, 45, "x: 27 %, 3 of 11 packages, 0:45, about 2 min left, then linking", 0.27),
-        (10, 1, 425, "x: 81 %, 9 of 11 packages, 7:05, about 2 min left, then linking", 0.81),
+        (3, 1, 20, "x: 18 %, about 2 min left, 2 of 11 packages, 0:20", 0.18),
+        (6, 1, 45, "x: 45 %, about 60 s left, 5 of 11 packages, 0:45", 0.45),
+        (6, 3, 45, "x: 27 %, about 2 min left, 3 of 11 packages, 0:45", 0.27),
+        (10, 1, 425, "x: 81 %, about 2 min left, 9 of 11 packages, 7:05", 0.81),
         (11, 1, 600, "x: 99 %, linking, 10:00", 0.99),
     ],
 )
@@ -159,7 +159,7 @@ def test_a_build_in_virtual_time_is_told_every_second_even_while_go_is_silent() 
     )
     assert [at_s for at_s, _ in said] == [1.0, *map(float, range(2, 31)), 31.0]
     assert said[0][1] == "x: 18 %, 2 of 11 packages, 0:01\r"
-    assert said[-1][1] == "x: 27 %, 3 of 11 packages, 0:31, about 80 s left, then linking\r"
+    assert said[-1][1] == "x: 27 %, about 80 s left, 3 of 11 packages, 0:31\r"
     assert list(words) == ["go: downloading example v1.0.0", "# example/p3", "p3.go:1:1: undefined: x"]
 
 
@@ -221,7 +221,7 @@ def test_a_whole_build_with_a_go_that_is_a_script(fake_go: Path) -> None:
         "Kubernetes: 40 of 40 packages to compile",
     ]
     assert lines[3] == "Kubernetes: 0 %, 0 of 40 packages, 0:05\r"
-    assert lines[22] == "Kubernetes: 45 %, 18 of 40 packages, 1:40, about 2 min left, then linking\r"
+    assert lines[22] == "Kubernetes: 45 %, about 2 min left, 18 of 40 packages, 1:40\r"
     assert lines[42:] == [
         "Kubernetes: 99 %, linking, 3:20\r",
         "Kubernetes: 99 %, linking, 3:25\r",
@@ -293,7 +293,7 @@ def plain(text: str) -> str:
 def test_on_a_terminal_there_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     line = meter_of([*TEN, MAIN], begun=6).line(45)
     text = plain(drawn(line, monkeypatch, columns=100))
-    assert re.fullmatch(r"━{10}[━╸╺ ]{14} x: 45 %, 5 of 11 packages, 0:45, about 60 s left, then linking", text)
+    assert re.fullmatch(r"━{5}[━╸╺ ]{7} x: 45 %, about 60 s left, 5 of 11 packages, 0:45", text)
     assert "\x1b[" in drawn(line, monkeypatch, columns=100, color=True)
 
 
