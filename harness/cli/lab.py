@@ -96,7 +96,12 @@ def _add_readers(verbs: _Verbs) -> None:
     run = _verb(verbs, "exec", handlers.execute)
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD", help="the command and its arguments")
     logs = _verb(verbs, "logs", handlers.logs)
-    logs.add_argument("component", metavar="COMPONENT", help=f"audit, supervisor, kubelet/NODE or one of {_COMPONENTS}")
+    logs.add_argument(
+        "component",
+        type=_component,
+        metavar="COMPONENT",
+        help=f"audit, supervisor, kubelet/NODE or one of {_COMPONENTS}",
+    )
     logs.add_argument("--follow", "-f", action="store_true", help="and go on as it grows")
     for alias in ("", "door"):
         forward = _verb(

@@ -149,6 +149,7 @@ def test_other_wrong_usage_shows_the_usage(
         ("node thaw n", "node resume n"),
         ("restart doors", "restart port-forwards"),
         ("kill doors", "kill port-forwards"),
+        ("logs doors", "logs port-forwards"),
     ],
 )
 def test_old_names_mean_the_new_ones(old: str, new: str) -> None:
