@@ -89,6 +89,7 @@ class ExperimentItem(pytest.Item):
         from harness.clock import SystemClock
         from harness.cluster.reference import ClusterRef
         from harness.engine import NotStarted
+        from harness.lab.progress import Progress as LabProgress
         from harness.wiring.running import cluster_for, request_of, run_to_its_end
         from reports.progress import PlainProgress
 
@@ -104,7 +105,7 @@ class ExperimentItem(pytest.Item):
         progress = PlainProgress(lines)
         request = request_of(self.path, out=None, base=option("--taintlab-out") or Path.cwd(), clock=clock)
         try:
-            with cluster_for(request.experiment, named, keep_lab=False, report=progress.say) as where:
+            with cluster_for(request.experiment, named, keep_lab=False, report=LabProgress(lines)) as where:
                 return run_to_its_end(request, where, clock=clock, progress=progress)
         except NotStarted as error:
             raise KeyboardInterrupt(str(error)) from error

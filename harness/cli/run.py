@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli.options import add_where, where_of
+from harness.cli.parser import verb_parser
 from harness.clock import SystemClock
 from harness.engine import FinishedRun
 from harness.errors import ExitCode, TaintlabError, worst
+from harness.lab.progress import Progress as LabProgress
 from harness.wiring.running import cluster_for, request_of, run_to_its_end
 from reports.progress import progress_for
 from reports.terminal import print_result
@@ -20,7 +22,7 @@ from reports.terminal import print_result
 
 def add_parser(subparsers: Any) -> None:
     """Register the verb."""
-    parser: argparse.ArgumentParser = subparsers.add_parser("run", help="run an experiment and judge it")
+    parser = verb_parser(subparsers, "run")
     parser.add_argument("file", type=Path, metavar="FILE", help="the experiment")
     add_where(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run folder (default: runs/NAME/UTC-SEED)")
@@ -37,7 +39,7 @@ def handle(options: argparse.Namespace) -> int:
     """The exit code of the verdict."""
     clock = SystemClock()
     request = request_of(options.file, out=options.out, base=Path.cwd(), clock=clock, keep_secrets=options.keep_secrets)
-    cluster = cluster_for(request.experiment, where_of(options), keep_lab=options.keep, report=_say)
+    cluster = cluster_for(request.experiment, where_of(options), keep_lab=options.keep, report=LabProgress(sys.stderr))
     with cluster as where, progress_for(sys.stderr, clock) as progress:
         finished = run_to_its_end(request, where, clock=clock, progress=progress)
     return int(_tell(finished))
@@ -54,10 +56,10 @@ def _tell(finished: FinishedRun) -> ExitCode:
         code = worst([code, ExitCode.INCONCLUSIVE])
         _say(f"taintlab: {finished.judgement.verdict}, but its report could not be written: {problem}")
     if not finished.judgement.healed:
-        _say(f"take off what is left with: taintlab recover {shlex.quote(str(finished.folder))}")
+        _say(f"revert what is left on the cluster with: taintlab recover {shlex.quote(str(finished.folder))}")
     return code
 
 
 def _say(line: str) -> None:
     with contextlib.suppress(OSError):  # nobody reads any more: the exit code still tells
-        print(line, file=sys.stderr, end="" if line.endswith("\r") else "\n", flush=True)
+        print(line, file=sys.stderr, flush=True)
