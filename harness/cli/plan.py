@@ -11,39 +11,29 @@ from typing import Any
 import msgspec
 
 from harness.cli.options import add_where, where_of
+from harness.cli.parser import verb_parser
 from harness.clock import SystemClock
 from harness.errors import ExitCode, UsageError
 from harness.impact import EXPECTATIONS, RULES, Change, Condition
 from harness.impact.encode import to_json
+from harness.impact.request import PlanRequest, plan_policy
 from harness.lab.topology import parse_taint
 from harness.model.finding import Expectation
 from harness.model.scenario import ConditionStatus, ConditionType
 from harness.model.taints import Taint
 from harness.terminal import safe_json
-from harness.wiring.planning import PlanRequest, no_cycle_collector, plan_policy, read_input, read_plans
+from harness.wiring.planning import no_cycle_collector, read_input, read_plans
 from reports.plan_text import print_diff, print_plan
-
-_EXAMPLES = """\
-examples:
-  taintlab plan --taint spot=true:NoExecute --nodes pool=spot --context prod
-  taintlab plan --drain --nodes node-7 --lab demo
-  taintlab plan --lose-node node-7 --world world.json.gz --expect no-outage,no-pending
-  taintlab plan experiments/01-noexecute-evicts.yaml
-  taintlab plan --diff strict.json lenient.json
-exit codes: 0 nothing that --expect (or the experiment) names breaks, 1 something does, 2 wrong usage or invalid file,
-3 it cannot be told: something that matters could not be read"""
 
 _WORDS = tuple(dict.fromkeys(rule.demanded_as for rule in RULES if rule.demanded_as is not None))
 
 
 def add_parser(subparsers: Any) -> None:
     """Register the verb."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
+    parser = verb_parser(
+        subparsers,
         "plan",
-        help="what a policy would do to a cluster, before anything is touched",
         description="Who would leave, when and why; where the replacements go; what breaks. Nothing is ever written.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("experiment", nargs="?", type=Path, metavar="EXPERIMENT", help="plan this experiment file")
     what = parser.add_argument_group("the policy, if it is not an experiment")

@@ -10,19 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli.options import add_where, where_of
+from harness.cli.parser import verb_parser
 from harness.clock import SystemClock
+from harness.cluster.reference import ClusterRef
 from harness.errors import ExitCode, UsageError
 from harness.snapshot import Header
 from harness.terminal import one_line
 from harness.wiring.planning import save_snapshot
-from harness.wiring.sessions import ClusterRef
 
 
 def add_parser(subparsers: Any) -> None:
     """Register the verb."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
+    parser = verb_parser(
+        subparsers,
         "snapshot",
-        help="a cluster into a file, for plans without it",
         description="Read everything a plan looks at into one file: a v1 List in JSON, without environment variables, "
         "images, secrets or config maps. Reads only. taintlab plan --world FILE plans on it.",
     )

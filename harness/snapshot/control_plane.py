@@ -47,6 +47,10 @@ find that out.
 def settings_of(version: str, flags: Sequence[str]) -> tuple[Settings, tuple[str, ...]]:
     """Upstream's defaults for `version`, changed by `flags` (``COMPONENT=--name=value``); and what is to be said about
     that: a version that was not modelled is taken for the default one, a flag that cannot be read for its default.
+
+    The latency is what a verdict allows a control plane at least. The predictor's own defaults are those of a quiet
+    lab; a machine that also runs the service and the load is busier, and a control plane that takes a second is slow,
+    not wrong. What a run measures beyond a quiet machine's time comes on top (`harness.check.latency`).
     """
     notes: list[str] = []
     try:
@@ -63,9 +67,6 @@ def settings_of(version: str, flags: Sequence[str]) -> tuple[Settings, tuple[str
             settings = reader(settings, value.strip("'\""))
         except ValueError:
             notes.append(f"{component} has --{name}={value}, which could not be read: Kubernetes' default is assumed")
-    # What a verdict allows a control plane at least. The predictor's own defaults are those of a quiet lab; a machine
-    # that also runs the service and the load is busier, and a control plane that takes a second is slow, not wrong.
-    # What a run measures beyond a quiet machine's time comes on top (harness.check.latency).
     return replace(settings, latency=BUSY), tuple(notes)
 
 

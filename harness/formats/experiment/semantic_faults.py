@@ -91,7 +91,7 @@ def condition_taints(reading: Reading, problems: Problems) -> None:
                 reading.place(*path, "taint", "key"),
                 f"key: the node lifecycle controller takes {fault.taint.key}:NoSchedule off within milliseconds "
                 "unless the node's condition says so",
-                "use a key of your own, or bring the condition about with taintlab lab dial",
+                "use a key of your own, or bring the condition about with taintlab lab pressure",
             )
 
 
