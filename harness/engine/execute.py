@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, replace
 
+from harness.check.needs import needs_of
 from harness.clock import wall_text
 from harness.cluster.ledger import Header, Ledger
 from harness.cluster.patience import to_the_end
-from harness.check.needs import needs_of
 from harness.cluster.ports import LoadDriver, Progress
 from harness.engine.judging import judge_folder
 from harness.engine.keeping import keep_traceback, write_experiment, write_versions
@@ -77,9 +77,7 @@ class _Run:
     def predict(self, now: LiveSnapshot) -> None:
         """world.json and plan.json again, the cluster being as it is just before the first injection."""
         target = self.ports.target
-        predictions = predict_planned(
-            self.request.experiment, self.steps, self.targets, now.state(), target.settings
-        )
+        predictions = predict_planned(self.request.experiment, self.steps, self.targets, now.state(), target.settings)
         world = replace(now, flags=target.flags).world_file(cluster=target.cluster.name)
         write_whole(self.folder.world, world)
         self.write_plan(predictions)

@@ -98,6 +98,7 @@ def ports_of(session: ClusterSession, *, clock: Clock, progress: Progress) -> Ru
         components=session.components,
         renews_credentials=session.cluster.renews_credentials,
         notes=session.notes,
+        flags=session.flags,
     )
     return RunPorts(
         target=target,

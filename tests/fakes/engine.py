@@ -9,10 +9,10 @@ from pathlib import Path
 
 from harness.clock import SystemClock
 from harness.cluster.ports import Json, Traffic
-from harness.model.events import LoadWindow
 from harness.cluster.undo import Holder
 from harness.engine import RunCluster, RunPorts, RunRequest
 from harness.formats.experiment import read_experiment_text
+from harness.model.events import LoadWindow
 from harness.model.experiment import Experiment, Load
 from harness.semantics.eviction.settings import BUSY, Settings
 from tests.fakes import api_objects

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.engine.execute import execute
+from harness.engine.stop import StopSignal
 from harness.errors import ClusterError
 from harness.model.state import ClusterState, Pod, Subject
 from harness.snapshot import LiveSnapshot, nodes_of, read_world
+from tests.fakes.engine import World, cluster_of, request, text
 from tests.pure.plan_objects import Json, node, pod, tolerate
 
 NODES = [node("n2", taints=("spot=true:NoExecute",), zone="b"), node("n1", zone="a", labels={"pool": "spot"})]
@@ -89,3 +93,12 @@ def test_what_cannot_be_read_is_one_error_that_names_it(
 
 def test_nodes_keep_their_order() -> None:
     assert [one.name for one in nodes_of(NODES)] == ["n2", "n1"]
+
+
+def test_a_run_leaves_a_world_that_plans_can_read(tmp_path: Path) -> None:
+    wanted = request("straight-1", text(), tmp_path / "run")
+    asyncio.run(execute(wanted, ports=World(cluster_of("n1", "n2")).ports(), stop=StopSignal()))
+    state = read_world(tmp_path / "run" / "world.json")
+    assert [one.name for one in state.nodes] == ["n1", "n2"]
+    assert not any(one.taints for one in state.nodes)
+    assert state.kubernetes_version == "v1.36.1"
