@@ -100,5 +100,5 @@ def test_a_run_leaves_a_world_that_plans_can_read(tmp_path: Path) -> None:
     asyncio.run(execute(wanted, ports=World(cluster_of("n1", "n2")).ports(), stop=StopSignal()))
     state = read_world(tmp_path / "run" / "world.json")
     assert [one.name for one in state.nodes] == ["n1", "n2"]
-    assert not any(one.taints for one in state.nodes)
+    assert {str(one) for node_ in state.nodes for one in node_.taints} == {"dedicated=admin:PreferNoSchedule"}
     assert state.kubernetes_version == "v1.36.1"
