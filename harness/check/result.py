@@ -7,6 +7,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from harness.check.judge import Judgement
 from harness.check.record import RunRecord
 from harness.check.recovery import endpoint_counts
@@ -64,7 +66,7 @@ def result_of(
         series=_series(record),
         events=_events(record, judgement),
         fault=_fault(record),
-        gates=tuple(Gate(gate.id, gate.ok, gate.measured, gate.limit) for gate in judgement.gates),
+        gates=tuple(msgspec.convert(gate, Gate, from_attributes=True) for gate in judgement.gates),
         golden_signals=tuple(_golden(record, name, window) for name, window in record.windows.items()),
         leftovers=judgement.leftovers,
         healed=judgement.healed,
