@@ -51,8 +51,8 @@ def _type(shape: Shape) -> str:
             return name.removeprefix("a ").removeprefix("an ").replace("<=", "&lt;=")
         case ListOf(item=Leaf() as item):
             return f"list of {_type(item)}"
-        case ListOf(item=Short(text=text)):
-            return f"list of {_type(text)} or mappings"
+        case ListOf(item=Short()):
+            return "list of texts or mappings"
         case ListOf():
             return "list of mappings"
         case Pairs(value=ListOf()):

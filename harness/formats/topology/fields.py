@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from harness.formats import labels, values
-from harness.formats.leaves import DURATION, choice, pattern, quantity, text, whole, written
+from harness.formats.leaves import DURATION, choice, pattern, text, whole, written
 from harness.formats.nodes import Scalar
 from harness.formats.problems import BadValue
 from harness.formats.shapes import Field, Leaf, ListOf, Pairs, Record, Short
@@ -65,7 +65,8 @@ def _node_name(written: str) -> str:
     raise BadValue(f'"{written}" is no node name: lower-case letters, digits and dashes, at most 50')
 
 
-_QUANTITY = quantity("a quantity", values.quantity, values.QUANTITY)
+_QUANTITY = written("a quantity", values.quantity, pattern=pattern(values.QUANTITY))
+_THRESHOLD = written("a threshold", _threshold, pattern=pattern(f"{values.QUANTITY}|{_PERCENT}"))
 _RESOURCE = text("a resource", labels.qualified_name, minLength=1, maxLength=KEY_MAX, pattern=pattern(QUALIFIED_NAME))
 _KEY = text("a key", labels.qualified_name, minLength=1, maxLength=KEY_MAX, pattern=pattern(QUALIFIED_NAME))
 _VALUE = written("a label value", labels.label_value, maxLength=LABEL_MAX, pattern=pattern(f"({NAME_PART})?"))
@@ -125,13 +126,7 @@ NODE = Record(
                 "The kubelet's own words. Without it upstream's thresholds, and `pid.available` 5 %; naming any "
                 "replaces them all, as upstream.",
                 tuple(
-                    Field(
-                        signal,
-                        signal,
-                        quantity("a threshold", _threshold, f"{values.QUANTITY}|{_PERCENT}"),
-                        "A quantity or a percentage.",
-                    )
-                    for signal in DEFAULT_EVICTION_HARD
+                    Field(signal, signal, _THRESHOLD, "A quantity or a percentage.") for signal in DEFAULT_EVICTION_HARD
                 ),
                 _signals,
             ),
