@@ -14,7 +14,7 @@ from harness.cli.options import add_where, where_of
 from harness.clock import SystemClock
 from harness.errors import ExitCode, UsageError
 from harness.impact import Change, Condition, Expectation
-from harness.impact.encode import to_json
+from harness.impact.encode import plan_file as as_file
 from harness.lab.topology import parse_taint
 from harness.model.scenario import ConditionStatus, ConditionType
 from harness.model.taints import Taint
@@ -72,7 +72,7 @@ def handle(options: argparse.Namespace) -> int:
     if options.diff is not None:
         difference = read_plans(*options.diff)
         if options.json:
-            _print_json(difference.to_json())
+            _print_json(difference)
         else:
             print_diff(difference, everything=options.all)
         return int(ExitCode.PASS)
@@ -91,7 +91,7 @@ def handle(options: argparse.Namespace) -> int:
                 asyncio.run(read_input(where_of(options), options.world, clock=SystemClock())), asked, demands
             )
         if options.json:
-            _print_json(to_json(plan))
+            _print_json(as_file(plan))
         else:
             print_plan(plan, everything=options.all)
     return int(plan.exit_code)

@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
-from harness.model import result
+from harness.model import plan_file, result
 
 Schema = dict[str, Any]
 SCHEMAS: Mapping[str, tuple[type[msgspec.Struct], str, str]] = {
     "reports/assets/result.schema.json": (result.Result, result.SCHEMA_ID, "taintlab result, version 1"),
+    "harness/impact/plan.schema.json": (plan_file.PlanFile, plan_file.SCHEMA_ID, "taintlab plan, version 1"),
 }
 """By the schema's file: the type, ``$id`` and title."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import msgspec
 
@@ -17,9 +17,10 @@ from harness.files import read_regular
 from harness.formats.labels import selector
 from harness.formats.problems import BadValue
 from harness.impact import Change, Expectation, PolicyPlan, assess, evictions_by, judge
-from harness.impact.diff import PlanDiff, check_plan, compare
+from harness.impact.diff import check_plan, compare
 from harness.impact.evictions import world_node
 from harness.model.experiment import Target
+from harness.model.plan_file import PlanDiff, PlanFile
 from harness.model.state import ClusterState, Node
 from harness.plan.targets import choose_targets
 from harness.semantics.eviction.settings import Settings
@@ -141,9 +142,9 @@ def read_plans(first: Path, second: Path) -> PlanDiff:
     return compare(_read_plan(first), _read_plan(second))
 
 
-def _read_plan(path: Path) -> dict[str, Any]:
+def _read_plan(path: Path) -> PlanFile:
     try:
-        return dict(check_plan(msgspec.json.decode(read_regular(path, follow_link=True)), where=str(path)))
+        return check_plan(msgspec.json.decode(read_regular(path, follow_link=True)), where=str(path))
     except msgspec.DecodeError as error:
         raise UsageError(f"{path} is no JSON: {error}") from error
     except (RecursionError, UnicodeDecodeError) as error:

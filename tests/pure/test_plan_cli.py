@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from rich.console import Console
 from harness import impact as plan_package
 from harness.cli import plan as verb
 from harness.cli import snapshot as snapshot_verb
-from harness.errors import TaintlabError
-from harness.impact import Kind, Replacement, judge
+from harness.errors import TaintlabError, UsageError
+from harness.impact import Kind, Replacement, Severity, judge
 from harness.impact.finding import Expectation
 from harness.semantics.scheduling import PlacementOutcome
 from harness.semantics.scheduling.reasons import TAINTS
@@ -85,9 +86,16 @@ def test_the_json_is_what_the_schema_says(world: Path, capfdbinary: pytest.Captu
     assert plan["world"]["missing"]["jobs.batch"] == "not in world.json.gz"
 
 
-def test_every_kind_of_finding_and_fate_is_in_the_schema() -> None:
-    kinds = SCHEMA["$defs"]["finding"]["properties"]["kind"]["enum"]
-    assert kinds == [kind.value for kind in Kind]
+@pytest.mark.parametrize(
+    ("row", "key", "words"),
+    [
+        ("PlacementRow", "fate", [fate.value for fate in PlacementOutcome]),
+        ("LeavingRow", "comes_back", [back.value for back in Replacement]),
+        ("FindingRow", "severity", [severity.name.lower() for severity in Severity]),
+    ],
+)
+def test_the_words_of_the_schema_are_those_of_the_enums(row: str, key: str, words: list[str]) -> None:
+    assert SCHEMA["$defs"][row]["properties"][key]["enum"] == words
 
 
 def test_the_reference_names_every_finding_demand_fate_and_return() -> None:
@@ -151,7 +159,7 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "no such nodes": (("--taint", "a:NoExecute", "--nodes", "pool=none"), "0 nodes match pool=none"),
     "no such name": (("--taint", "a:NoExecute", "--nodes", "s1,s9"), "0 nodes match"),
     "a bad selector": (("--taint", "a:NoExecute", "--nodes", "pool=="), "pool"),
-    "a bad taint": (("--taint", "spot", "--nodes", "pool=spot"), "'spot' is no taint"),
+    "a bad taint": (("--taint", "spot", "--nodes", "pool=spot"), '"spot" is no taint (write key=value:Effect'),
     "a bad effect": (("--taint", "spot:Never", "--nodes", "pool=spot"), "no taint"),
     "a bad condition": (("--condition", "Sleepy", "--nodes", "s1"), "Sleepy"),
     "a bad demand": ((*TAINT, "--expect", "no-fun"), "--expect no-fun: not known"),
@@ -213,6 +221,17 @@ def test_differences_of_two_plans(
     assert run("--diff", *files) == 0
     text = capfdbinary.readouterr().out.decode()
     assert "+ leave only then: 3 pods" in text
+
+
+def test_a_damaged_plan_is_said_with_its_place(
+    world: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    _, plan = planned(capfdbinary, *TAINT, "--world", world)
+    plan["leaving"][1]["at"] = ["soon", None]
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(plan))
+    with pytest.raises(UsageError, match=re.escape("- at `$.leaving[1].at[0]`")):
+        run("--diff", path, path)
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "no json", '{"kind": "taintlab-plan", "version": 9}'])

@@ -15,10 +15,10 @@ A world and timed writes to it, in YAML or JSON, for [`taintlab predict` and `ta
 replay`](../how-to/predict-and-replay.md). `taintlab schema script` prints its JSON Schema for editors.
 
 **Reading is strict**: a key that is not listed here, a key given twice, a value of another type are errors, all at
-once, each at file:line:column. Nothing defaults: lists and mappings that are left out are empty. Null and empty text in a
-taint or toleration are as if the key were absent, as they are to the API server. Names are taken once, a write names a
-node of `nodes` and a pod that is there or will be created, and what the API server would refuse is fine in a write, but
-not at time 0.
+once, each at file:line:column. Nothing defaults: lists and mappings that are left out are empty. Null and empty text
+in a taint or toleration are as if the key were absent, as they are to the API server. Names are taken once, a write
+names a node of `nodes` and a pod that is there or will be created, and what the API server would refuse is fine in a
+write, but not at time 0.
 """
 
 
