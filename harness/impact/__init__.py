@@ -1,8 +1,8 @@
 """What a policy would do to a cluster, before anything is touched.
 
 ``evictions_by`` (departures) asks the predictor who leaves; ``assess`` (returns) lets replacements look for nodes
-(`harness.semantics.scheduling`); ``judge`` (policy) says what breaks; ``plan_file`` (encode) writes it down; ``compare``
-(diff) holds two plans against each other. All pure: an inventory in, a plan out.
+(`harness.semantics.scheduling`); ``judge`` (policy) says what breaks; ``plan_file`` (encode) writes it
+down; ``compare`` (diff) holds two plans against each other. All pure: an inventory in, a plan out.
 """
 
 from harness.impact.change import Change, Condition
