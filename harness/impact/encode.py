@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from harness.impact.finding import Finding
 from harness.impact.impact import Displaced, Leaving, Replacement, Staying, workload_of
 from harness.impact.policy import PolicyPlan
+from harness.model.finding import Finding, Severity
 from harness.model.plan_file import (
     KIND,
     VERSION,
@@ -53,7 +53,7 @@ def plan_file(plan: PolicyPlan) -> PlanFile:
         unsure=tuple(_staying(each, names) for each in impact.unsure),
         displaced=tuple(_displaced(each, names) for each in impact.displaced),
         unknown=tuple(plan.unknown),
-        expect=tuple(ExpectRow(name=h.expectation.value, holds=h.holds, because=h.because) for h in plan.held),
+        expect=tuple(ExpectRow(name=h.expectation.name, holds=h.holds, because=h.because) for h in plan.held),
         exit_code=int(plan.exit_code),
     )
 
@@ -75,8 +75,8 @@ def summary(plan: PolicyPlan) -> Summary:
             if back not in (Replacement.NEW, Replacement.SAME_NAME) and backs[back]
         },
         displaced=len(impact.displaced),
-        findings=dict(Counter(finding.kind.value for finding in plan.findings)),
-        breaks=sum(finding.severity == 0 for finding in plan.findings),
+        findings=dict(Counter(finding.rule for finding in plan.findings)),
+        breaks=sum(finding.severity is Severity.BREAKS for finding in plan.findings),
     )
 
 
@@ -149,12 +149,15 @@ def _displaced(each: Displaced, names: _Names) -> DisplacedRow:
 
 def _finding(finding: Finding) -> FindingRow:
     return FindingRow(
-        kind=finding.kind.value,
+        kind=finding.rule,
         severity=finding.severity.name.lower(),
         subject=finding.subject,
         message=finding.message,
-        pods=tuple(finding.pods),
-        detail=dict(finding.detail),
+        pods=tuple(finding.keys),
+        detail=dict(finding.evidence),
+        place=finding.place,
+        fix=finding.fix,
+        proves_with=finding.proves_with,
     )
 
 

@@ -60,15 +60,18 @@ class Summary(Struct, frozen=True, kw_only=True):
     breaks: Annotated[int, Meta(description="Findings of severity breaks.")]
 
 
-class FindingRow(Struct, frozen=True, kw_only=True):
+class FindingRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One warning."""
 
-    kind: Annotated[str, Meta(description="Such as outage or pending; more may come.")]
+    kind: Annotated[str, Meta(description="Id of the rule, such as outage or pending; more may come.")]
     severity: Annotated[str, _one_of("breaks", "hurts", "note")]
     subject: str
     message: str
-    pods: tuple[str, ...] = ()
-    detail: Annotated[Mapping[str, Any], Meta(description="Figures.")] = {}
+    pods: tuple[str, ...]
+    detail: Annotated[Mapping[str, Any], Meta(description="Figures.")]
+    place: Annotated[str | None, Meta(description="file:line, or the path of an object or field.")] = None
+    fix: Annotated[str | None, Meta(description="What would do away with it.")] = None
+    proves_with: Annotated[str | None, Meta(description="An experiment that would show it on a cluster.")] = None
 
 
 class WorkloadRow(Struct, kw_only=True):

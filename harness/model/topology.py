@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from harness.errors import UsageError
+from harness.model import wellknown
 from harness.model.taints import Taint
 
 MAX_NODES = 254
@@ -60,7 +61,7 @@ def default_topology() -> Topology:
         Node(
             name=f"{pool}-{number}",
             index=offset + number,
-            labels={"pool": pool, "topology.kubernetes.io/zone": f"zone-{'ab'[number - 1]}"},
+            labels={"pool": pool, wellknown.ZONE: f"zone-{'ab'[number - 1]}"},
         )
         for offset, pool in ((0, "general"), (2, "spot"))
         for number in (1, 2)

@@ -17,8 +17,8 @@ from harness import impact as plan_package
 from harness.cli import plan as verb
 from harness.cli import snapshot as snapshot_verb
 from harness.errors import TaintlabError, UsageError
-from harness.impact import Kind, Replacement, Severity, judge
-from harness.impact.finding import Expectation
+from harness.impact import EXPECTATIONS, RULES, Replacement, judge
+from harness.model.finding import Severity
 from harness.semantics.scheduling import PlacementOutcome
 from harness.semantics.scheduling.reasons import TAINTS
 from reports.plan_text import print_plan
@@ -98,9 +98,10 @@ def test_the_words_of_the_schema_are_those_of_the_enums(row: str, key: str, word
     assert SCHEMA["$defs"][row]["properties"][key]["enum"] == words
 
 
-def test_the_reference_names_every_finding_demand_fate_and_return() -> None:
+def test_the_reference_names_every_finding_expectation_fate_and_replacement() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "plan.md").read_text()
-    words = [each.value for kind in (Kind, Expectation, PlacementOutcome, Replacement) for each in kind]
+    words = [rule.id for rule in RULES if rule.listed] + [rule.demanded_as for rule in RULES if rule.demanded_as]
+    words += [each.value for kind in (PlacementOutcome, Replacement) for each in kind]
     assert [word for word in words if f"`{word}`" not in page] == []
 
 
@@ -128,7 +129,7 @@ def test_what_cannot_be_told_is_exit_code_3(tmp_path: Path, capfdbinary: pytest.
     path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
     code, plan = planned(capfdbinary, *TAINT, "--world", path, "--expect", "no-outage")
     assert (code, plan["expect"][0]["holds"]) == (3, None)
-    assert "which Services go dark: not in world.json" in plan["unknown"]
+    assert "which Services lose all ready endpoints: not in world.json" in plan["unknown"]
 
 
 @pytest.mark.parametrize(
@@ -199,7 +200,7 @@ def test_text_on_a_terminal_is_a_table(world: Path) -> None:
     picture = assess(seen, change, evictions_by(seen, change, Settings()), Settings())
     out = io.StringIO()
     print_plan(
-        judge(picture, (Expectation.NO_PENDING,), source="x", title="t"),
+        judge(picture, (EXPECTATIONS["no-pending"],), source="x", title="t"),
         console=Console(file=out, force_terminal=True, width=120),
     )
     assert "\x1b[" in out.getvalue()

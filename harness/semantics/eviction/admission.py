@@ -6,13 +6,11 @@ validateNodeTaints) and plugin/pkg/admission/defaulttolerationseconds/admission.
 
 from __future__ import annotations
 
+from harness.model import wellknown
 from harness.model.names import is_label_key, is_label_value
 from harness.model.taints import Effect, Operator, Taint, Toleration
 from harness.model.tolerations import refusals
 from harness.semantics.rules import RuleId
-
-NOT_READY = "node.kubernetes.io/not-ready"
-UNREACHABLE = "node.kubernetes.io/unreachable"
 
 
 def refuses_taints(taints: tuple[Taint, ...]) -> RuleId | None:
@@ -47,7 +45,7 @@ def with_defaults(tolerations: tuple[Toleration, ...], seconds: int) -> tuple[To
     one with that key or none, and effect NoExecute or none, is there (whatever its operator, value or seconds).
     """
     out = tolerations
-    for key in (NOT_READY, UNREACHABLE):
+    for key in wellknown.DEFAULT_TOLERATED:
         if not any(each.key in ("", key) and each.effect in (None, Effect.NO_EXECUTE) for each in tolerations):
             out += (Toleration(key=key, operator=Operator.EXISTS, effect=Effect.NO_EXECUTE, seconds=seconds),)
     return out
