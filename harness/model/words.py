@@ -19,12 +19,13 @@ class Outcome(StrEnum):
 
 
 class RunState(StrEnum):
-    """How a run ended."""
+    """How the run itself ended, whatever the verdict. KILLED is said by who finds the folder, not by the run."""
 
     COMPLETED = "completed"
     ABORTED = "aborted"
     INTERRUPTED = "interrupted"
     FAILED = "failed"
+    KILLED = "killed"
 
 
 class Change(StrEnum):
