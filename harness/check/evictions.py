@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.check.latency import latency_of_run
 from harness.check.record import RunRecord, inconclusive
 from harness.check.sight import Departure, Sight
-from harness.history.query import PodStory, step_records
 from harness.history.read import History
+from harness.history.stories import PodStory
 from harness.model.experiment import TaintFault
-from harness.model.plan import Action, Prediction
+from harness.model.plan import Prediction
 from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import CheckResult, EvictionRow, PodVerdict, Verdict
 from harness.plan.predict_observed import TAINT_MANAGER, predict_observed
@@ -20,6 +21,8 @@ from harness.semantics.eviction.settings import Latency
 
 #: A deletion may be seen this long before we have the acknowledgement of the taint it follows (measured: up to 20 ms).
 EARLY_ALLOWANCE_S = 0.05
+_NEARLY_NS = 50_000_000
+"""A replacement may be seen this long before the deletion that it follows: two watches, or a stamp that is rounded."""
 _DEFAULT_KEYS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 _WRONG = (PodVerdict.EARLY, PodVerdict.LATE, PodVerdict.SURVIVED_WRONGLY, PodVerdict.EVICTED_WRONGLY)
@@ -40,7 +43,7 @@ def eviction_rows(record: RunRecord) -> list[EvictionRow]:
     stories = record.stories
     planned = {prediction.uid: prediction for prediction in record.plan.predictions}
     bench = _Bench(record, Sight(record, injection.invoked_ns), zero_ns, _early_allowance_s(record))
-    measured = latency_of_run(record.history, record.settings.latency)
+    measured = latency_of_run(record.index, record.settings.latency)
     predictions = _forecast(record, record.history, measured.latency)
     early = bench.sight.earliest_reading()
     others = {p.uid: p for p in (predictions if early is None else _forecast(record, early, measured.latency))}
@@ -54,7 +57,7 @@ def eviction_rows(record: RunRecord) -> list[EvictionRow]:
         row = _row(prediction, story, verdict, reason, zero_ns)
         rows.append(_with_plan(row, planned.get(prediction.uid)))
     rows += _missing(record, {row.uid for row in rows}, stories, zero_ns)
-    return _with_replacements(rows, list(stories.values()), zero_ns, record.horizon_ns)
+    return _with_replacements(rows, stories, zero_ns, record.horizon_ns)
 
 
 def _forecast(record: RunRecord, history: History, latency: Latency) -> tuple[Prediction, ...]:
@@ -62,7 +65,7 @@ def _forecast(record: RunRecord, history: History, latency: Latency) -> tuple[Pr
     return predict_observed(record.experiment, record.plan, history, settings, horizon_ns=record.horizon_ns)
 
 
-def _missing(record: RunRecord, judged: set[str], stories: dict[str, PodStory], zero_ns: int) -> list[EvictionRow]:
+def _missing(record: RunRecord, judged: set[str], stories: Mapping[str, PodStory], zero_ns: int) -> list[EvictionRow]:
     """Pods of the plan that nothing could be said about; not those that were seen to leave before the injection."""
     out = []
     injection = record.injection
@@ -212,8 +215,8 @@ def _early_allowance_s(record: RunRecord) -> float:
     taints = {step.id for step in record.plan.steps if isinstance(step.fault, TaintFault)}
     trips_s = (
         (deed.ended_ns - deed.invoked_ns) / 1e9
-        for deed in step_records(record.history)
-        if deed.action == Action.INJECT and deed.step in taints and deed.ended_ns is not None
+        for deed in record.index.injections.values()
+        if deed.step in taints and deed.ended_ns is not None
     )
     return max((EARLY_ALLOWANCE_S, *trips_s))
 
@@ -259,38 +262,50 @@ def _is_default(toleration: Toleration) -> bool:
 
 
 def _with_replacements(
-    rows: list[EvictionRow], stories: list[PodStory], zero_ns: int, horizon_ns: int
+    rows: list[EvictionRow], stories: Mapping[str, PodStory], zero_ns: int, horizon_ns: int
 ) -> list[EvictionRow]:
-    """Give each pod that left the next pod that its owner made (matched by UID and order, never by name)."""
-    newcomers = sorted((s for s in stories if s.seen_ns > zero_ns - int(1e9) and s.owner_uid), key=lambda s: s.seen_ns)
-    owners = {story.uid: story.owner_uid for story in stories}
-    taken: set[str] = set()
+    """Give each pod that left the next pod that its owner made (matched by UID and order, never by name); in the order
+    in which they left, those that stayed last.
+    """
+    newcomers = _newcomers(stories.values(), zero_ns - int(1e9), horizon_ns)
     out = []
     for row in sorted(rows, key=lambda r: (r.observed_s is None, r.observed_s or 0.0)):
-        story = next(
-            (
-                s
-                for s in newcomers
-                if s.uid not in taken
-                and s.uid != row.uid
-                and s.owner_uid == owners.get(row.uid)
-                and row.observed_s is not None
-                and s.seen_ns >= zero_ns + int(row.observed_s * 1e9) - int(5e7)
-                and s.seen_ns <= horizon_ns
-            ),
-            None,
-        )
-        if story is None:
-            out.append(row)
-            continue
-        taken.add(story.uid)
-        scheduled, ready = story.scheduled_ns, story.first_ready_ns
-        out.append(
-            replace(
-                row,
-                replacement=story.key,
-                replacement_scheduled_s=None if scheduled is None else round((scheduled - zero_ns) / 1e9, 4),
-                replacement_ready_s=None if ready is None else round((ready - zero_ns) / 1e9, 4),
-            )
-        )
+        story = None
+        if row.observed_s is not None and row.uid in stories:
+            since_ns = zero_ns + int(row.observed_s * 1e9) - _NEARLY_NS
+            story = _next_of(newcomers.get(stories[row.uid].owner_uid), row.uid, since_ns)
+        out.append(row if story is None else _replaced(row, story, zero_ns))
     return out
+
+
+def _newcomers(stories: Iterable[PodStory], after_ns: int, until_ns: int) -> dict[str, deque[PodStory]]:
+    """The pods that each owner made then, by the owner's UID, in the order first seen."""
+    out: dict[str, deque[PodStory]] = {}
+    for story in sorted(stories, key=lambda story: story.seen_ns):
+        if story.owner_uid and after_ns < story.seen_ns <= until_ns:
+            out.setdefault(story.owner_uid, deque()).append(story)
+    return out
+
+
+def _next_of(newcomers: deque[PodStory] | None, uid: str, since_ns: int) -> PodStory | None:
+    """Take the first newcomer since `since_ns` that is not the pod `uid` itself; those before are of no use to later
+    rows either, as rows come in the order in which pods left.
+    """
+    while newcomers and newcomers[0].seen_ns < since_ns:
+        newcomers.popleft()
+    at = 1 if newcomers and newcomers[0].uid == uid else 0
+    if newcomers is None or len(newcomers) <= at:
+        return None
+    story = newcomers[at]
+    del newcomers[at]
+    return story
+
+
+def _replaced(row: EvictionRow, story: PodStory, zero_ns: int) -> EvictionRow:
+    scheduled, ready = story.scheduled_ns, story.first_ready_ns
+    return replace(
+        row,
+        replacement=story.key,
+        replacement_scheduled_s=None if scheduled is None else round((scheduled - zero_ns) / 1e9, 4),
+        replacement_ready_s=None if ready is None else round((ready - zero_ns) / 1e9, 4),
+    )

@@ -13,7 +13,6 @@ from harness.check.slo import judge_slos
 from harness.check.validity import Gate, gates, judge_validity
 from harness.check.watches import judge_watches
 from harness.errors import ExitCode
-from harness.history.query import facts
 from harness.model import events
 from harness.model.plan import Action
 from harness.model.verdicts import CheckResult, EvictionRow, Verdict, combine
@@ -67,7 +66,7 @@ def judge(record: RunRecord, *, leftovers: Sequence[str] = ()) -> Judgement:
             results += one()
         except Exception as error:
             results.append(invalid(name, f"the judge itself failed: {error!r}", decider="report this as a defect"))
-    told = [f"{fact.subject}: {fact.message}" for _, fact in facts(record.history, events.Leftover)]
+    told = [f"{fact.subject}: {fact.message}" for _, fact in record.index.facts(events.Leftover)]
     remaining = tuple(dict.fromkeys([*leftovers, *told]))
     return _conclude(record, tuple(results), tuple(rows), tuple(found), remaining)
 
@@ -102,7 +101,7 @@ def _conclude(
         )
     else:
         reason = f"{deciding.id}: {deciding.reason}"
-    tripped = next((fact.message for _, fact in facts(record.history, events.GuardTripped)), None)
+    tripped = next((fact.message for _, fact in record.index.facts(events.GuardTripped)), None)
     ended = record.ended
     exit_code = verdict.exit_code
     if ended is not None and ended.state == "interrupted":

@@ -7,9 +7,8 @@ from __future__ import annotations
 import math
 
 from harness.check.record import RunRecord, inconclusive
-from harness.check.scrapes import unwatched
-from harness.history.query import Window, facts
-from harness.model import events
+from harness.check.scrapes import Scrapes
+from harness.history.stories import Window
 from harness.model.experiment import MetricExpectation, PhaseName
 from harness.model.verdicts import CheckResult, Verdict
 
@@ -20,10 +19,11 @@ _INFINITE = {"+Inf": math.inf, "-Inf": -math.inf}
 
 def judge_metrics(record: RunRecord) -> list[CheckResult]:
     """One result for each expectation and phase, ids ``metric/<name>/<phase>``."""
-    return [_judge(record, e, phase) for e in record.experiment.expect.metrics for phase in e.phases]
+    scrapes = Scrapes(record)
+    return [_judge(record, scrapes, e, phase) for e in record.experiment.expect.metrics for phase in e.phases]
 
 
-def _judge(record: RunRecord, expectation: MetricExpectation, phase: PhaseName) -> CheckResult:
+def _judge(record: RunRecord, scrapes: Scrapes, expectation: MetricExpectation, phase: PhaseName) -> CheckResult:
     check_id = f"metric/{expectation.name}/{phase}"
     window = record.windows.get(phase)
     if window is None:
@@ -35,7 +35,7 @@ def _judge(record: RunRecord, expectation: MetricExpectation, phase: PhaseName) 
         return inconclusive(
             check_id, _several(list(series)), decider="a query that gives one series: max(...), sum(...)"
         )
-    blind = unwatched(record, window)
+    blind = scrapes.unwatched(window)
     if blind:
         return inconclusive(check_id, blind, decider="an unbroken record of scrapes (up) in Prometheus")
     (samples,) = series.values()
@@ -71,9 +71,7 @@ def _samples(record: RunRecord, name: str, window: Window) -> tuple[dict[_Labels
     """The samples of each series in the window, by its labels; and why there are none, as far as known."""
     out: dict[_Labels, list[tuple[float, float]]] = {}
     why = ""
-    for _, fact in facts(record.history, events.Sample):
-        if fact.signal != "expectation" or fact.name != name:
-            continue
+    for fact in record.index.samples.get(("expectation", name), ()):
         value = _INFINITE.get(fact.why) if fact.value is None else fact.value
         if value is None or math.isnan(value):
             why = fact.why

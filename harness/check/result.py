@@ -12,7 +12,7 @@ from harness.check.judge import Judgement
 from harness.check.record import RunRecord
 from harness.check.recovery import endpoint_counts
 from harness.history.plain import plain
-from harness.history.query import Window, facts, gaps, merged, step_records
+from harness.history.stories import Window
 from harness.model import events
 from harness.model.experiment import PhaseName
 from harness.model.plan import Action
@@ -162,7 +162,7 @@ def _lowest(points: Sequence[tuple[int, int]], grid: range) -> list[int | None]:
 def _saturation(record: RunRecord, grid: range) -> list[dict[str, Any]]:
     """One series for each saturation signal (of the first _MAX_SIGNALS): the highest of its pods in each window."""
     highest: dict[tuple[str, str], dict[int, float]] = {}
-    for _, fact in facts(record.history, events.Sample):
+    for _, fact in record.index.facts(events.Sample):
         if fact.signal == "saturation" and fact.value is not None:
             key = (fact.name, fact.unit)
             if key not in highest and len(highest) == _MAX_SIGNALS:
@@ -178,7 +178,7 @@ def _saturation(record: RunRecord, grid: range) -> list[dict[str, Any]]:
 
 def _events(record: RunRecord, judgement: Judgement) -> list[dict[str, Any]]:
     out = []
-    for deed in step_records(record.history):
+    for deed in record.index.steps:
         if deed.action in (Action.INJECT, Action.HEAL) and deed.ended_ns is not None:
             label = deed.step.split(":", 1)[1] if ":" in deed.step else deed.step
             out.append({"t_s": _s(deed.ended_ns), "kind": deed.action, "label": label})
@@ -191,11 +191,11 @@ def _events(record: RunRecord, judgement: Judgement) -> list[dict[str, Any]]:
             out.append({"t_s": round(zero_s + min(left), 4), "kind": "first-eviction", "label": "first eviction"})
         if ready:
             out.append({"t_s": round(zero_s + max(ready), 4), "kind": "last-ready", "label": "last replacement Ready"})
-    for entry, fact in facts(record.history, events.GuardTripped):
+    for entry, fact in record.index.facts(events.GuardTripped):
         out.append({"t_s": _s(entry.t_ns), "kind": "guard", "label": fact.message})
     out += [
         {"t_s": _s(gap.start_ns), "kind": "gap", "label": f"pod watch blind for {gap.length_s:.2f} s"}
-        for gap in merged(gaps(record.history, "pods"))
+        for gap in record.index.blind("pods")
     ]
     return sorted(out, key=lambda event: float(str(event["t_s"])))
 
@@ -214,7 +214,7 @@ def _golden(record: RunRecord, name: PhaseName, window: Window) -> dict[str, Any
     """
     values: dict[str, list[float]] = {}
     why: dict[str, str] = {}
-    for _, fact in facts(record.history, events.Sample):
+    for _, fact in record.index.facts(events.Sample):
         key = fact.name if fact.signal == "saturation" else fact.signal
         if fact.value is None:
             why[key] = fact.why

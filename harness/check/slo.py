@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 
 from harness.check.record import RunRecord, inconclusive
-from harness.history.query import Window
+from harness.history.stories import Window
 from harness.model.experiment import PhaseName, Slo
 from harness.model.verdicts import CheckResult, Verdict
 from loadgen.stats import wilson

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from harness.check.record import RunRecord
 from harness.check.stood import fault_stood
-from harness.history.query import facts, step_records
 from harness.model import events
 from harness.model.experiment import Load, PhaseName, Slo
 from harness.model.plan import Action
@@ -90,8 +89,8 @@ def _whole(record: RunRecord) -> Gate:
             return broken(f"the history lacks fact {number}: fact {entry.id} stands in its place")
     if record.history.torn:
         return broken("the history's last line is cut off")
-    starts = [entry.id for entry, _ in facts(record.history, events.RunStarted)]
-    ends = [entry.id for entry, _ in facts(record.history, events.RunEnded)]
+    starts = [entry.id for entry, _ in record.index.facts(events.RunStarted)]
+    ends = [entry.id for entry, _ in record.index.facts(events.RunEnded)]
     if starts != [0]:
         return broken("the history does not begin with the start of the run")
     if ends and ends != [len(entries) - 1]:
@@ -100,13 +99,13 @@ def _whole(record: RunRecord) -> Gate:
 
 
 def _recorded(record: RunRecord) -> Gate:
-    failed = [f"{fact.what}: {fact.message}" for _, fact in facts(record.history, events.RecorderFailed)]
+    failed = [f"{fact.what}: {fact.message}" for _, fact in record.index.facts(events.RecorderFailed)]
     return Gate("observed", not failed, failed[0] if failed else "all watches lived", "watched throughout")
 
 
 def _injected(record: RunRecord) -> Gate:
     """Every injection of the plan was acknowledged, on each of its targets; one that a guard prevented is none."""
-    done = {deed.step: deed for deed in step_records(record.history) if deed.action == Action.INJECT}
+    done = record.index.injections
     aborted = record.ended is not None and record.ended.state == "aborted"
     steps = [step for step in record.plan.steps if step.action is Action.INJECT]
     if not done:
@@ -130,7 +129,7 @@ def _stood(record: RunRecord) -> Gate:
 def _load_gates(record: RunRecord) -> list[Gate]:
     load = record.experiment.load
     assert load is not None
-    ended = next((fact for _, fact in facts(record.history, events.LoadEnded)), None)
+    ended = next((fact for _, fact in record.index.facts(events.LoadEnded)), None)
     if ended is None or not ended.ok or record.rows is None:
         message = ended.message if ended else "the load process never ended"
         return [Gate("load-complete", False, message or "no summary", "a summary from the load process")]

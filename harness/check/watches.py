@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.check.record import RunRecord, inconclusive
-from harness.history.query import closing_list, covering, unseen
+from harness.history.stories import covering
 from harness.model.experiment import CordonFault, TaintFault
 from harness.model.plan import Action
 from harness.model.verdicts import CheckResult
@@ -26,9 +26,9 @@ def judge_watches(record: RunRecord) -> list[CheckResult]:
 
 
 def _problems(record: RunRecord, resource: str) -> Iterator[str]:
-    listed = closing_list(record.history, resource)
+    listed = record.index.closing_list(resource)
     end_ns = listed[0].t_ns if listed is not None else record.horizon_ns
-    gap = covering(unseen(record.history, resource), end_ns)
+    gap = covering(record.index.unseen(resource), end_ns)
     if gap is not None:
         yield f"the watch of {resource} was blind at the end of the run, since {gap.start_ns / 1e9:.1f} s of it"
     if resource in _needed(record) and (listed is None or not listed[1].ok):

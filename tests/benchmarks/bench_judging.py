@@ -202,9 +202,7 @@ def record_of(size: Size) -> RunRecord:
     experiment = Experiment(
         "bench", "", "bench.yaml", (service,), Target(names=names), None, phases, (fault,), expect, Guard(), LabWish()
     )
-    steps = tuple(
-        Step(f"inject-{number}", Action.INJECT, name, 0.0, fault=fault) for number, name in enumerate(names)
-    )
+    steps = tuple(Step(f"inject-{number}", Action.INJECT, name, 0.0, fault=fault) for number, name in enumerate(names))
     plan = Plan("r1", "bench", names, steps, ())
     base = [*surroundings(size), *faults_of(size), *pods_before(size)]
     horizon_ns = round((size.heal_at_s + RECOVERY_S + 1) * 1e9)
