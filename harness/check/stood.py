@@ -73,7 +73,7 @@ class _Heals:
         self._steps: dict[str, list[int]] = {}
         for step in steps:
             self._steps.setdefault(step.step, []).append(step.invoked_ns)
-        heals = index.facts(events.HealInvoked)
+        heals = list(index.facts(events.HealInvoked))
         within = _latest_around(steps, [entry.t_ns for entry, _ in heals])
         self._healings: dict[str, list[tuple[int, int | None]]] = {}
         for entry, heal in heals:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TypeVar, cast
 
@@ -24,8 +24,6 @@ from harness.model.experiment import PhaseName
 from harness.model.plan import Action
 
 F = TypeVar("F")
-Found = tuple[tuple[events.Entry, F], ...]
-"""Entries in order, each with its fact."""
 
 
 class HistoryIndex:
@@ -37,17 +35,16 @@ class HistoryIndex:
     def __init__(self, history: History) -> None:
         """`history`: any, also a torn or an empty one."""
         self.history = history
-        by_kind: dict[type, list[tuple[events.Entry, events.Fact]]] = {}
+        self._by_kind: dict[type, list[events.Entry]] = {}
         self._of_steps: list[events.Entry] = []
         self._of_watches: list[events.WatchLost | events.WatchGap] = []
         for entry in history.entries:
             fact = entry.fact
-            by_kind.setdefault(type(fact), []).append((entry, fact))
+            self._by_kind.setdefault(type(fact), []).append(entry)
             if isinstance(fact, STEP_FACTS):
                 self._of_steps.append(entry)
             elif isinstance(fact, events.WatchLost | events.WatchGap):
                 self._of_watches.append(fact)
-        self._by_kind = {kind: tuple(found) for kind, found in by_kind.items()}
         self._gaps: dict[str, tuple[Window, ...]] = {}
         self._blind: dict[str, tuple[Window, ...]] = {}
         self._unseen: dict[str, tuple[Window, ...]] = {}
@@ -55,14 +52,14 @@ class HistoryIndex:
 
     # ------------------------------------------------------------------ facts
 
-    def facts(self, kind: type[F]) -> Found[F]:
+    def facts(self, kind: type[F]) -> Iterator[tuple[events.Entry, F]]:
         """Every entry whose fact is of `kind`, in order."""
-        return cast(Found[F], self._by_kind.get(kind, ()))
+        for entry in self._by_kind.get(kind, ()):
+            yield entry, cast(F, entry.fact)
 
     def first(self, kind: type[F]) -> F | None:
         """The first fact of `kind`; None when there is none."""
-        found = self.facts(kind)
-        return found[0][1] if found else None
+        return next((fact for _, fact in self.facts(kind)), None)
 
     @cached_property
     def last_ns(self) -> int:

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from harness.model import events
 from harness.model.experiment import PhaseName
@@ -115,6 +116,7 @@ def tell_phases(steps: Sequence[StepRecord], last_ns: int) -> dict[PhaseName, Wi
 def tell_pods(seen: Iterable[tuple[events.Entry, events.PodSeen]]) -> dict[str, PodStory]:
     """What happened to every pod seen, by UID, in the order first seen."""
     stories: dict[str, PodStory] = {}
+    tolerations: dict[str, tuple[Mapping[str, Any], ...]] = {}
     for entry, pod in seen:
         story = stories.get(pod.uid)
         if story is None:
@@ -129,6 +131,9 @@ def tell_pods(seen: Iterable[tuple[events.Entry, events.PodSeen]]) -> dict[str, 
             )
             stories[pod.uid] = story
         _advance(story, entry, pod)
+        tolerations[pod.uid] = pod.tolerations
+    for uid, last in tolerations.items():
+        stories[uid].tolerations = tolerations_from_api(last)
     return stories
 
 
@@ -151,7 +156,6 @@ def _advance(story: PodStory, entry: events.Entry, seen: events.PodSeen) -> None
             story.deleting_ns, story.blind = entry.t_ns, relisted
     story.phase = seen.phase
     story.disruption_reason = seen.disruption_reason or story.disruption_reason
-    story.tolerations = tolerations_from_api(seen.tolerations)
 
 
 def merged(windows: Iterable[Window]) -> list[Window]:

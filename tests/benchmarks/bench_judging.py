@@ -9,6 +9,7 @@ that of the seconds from the first size to each. A run that is not judged PASS i
 from __future__ import annotations
 
 import argparse
+import gc
 import math
 import time
 from collections.abc import Iterator
@@ -228,6 +229,7 @@ def measure(pods: int) -> tuple[float, int]:
     record = record_of(Size(pods))
     for _ in range(_REPEATS):
         fresh = replace(record, history=History(record.history.entries))
+        gc.collect()
         start_ns = time.process_time_ns()
         judgement = judge(fresh)
         result = result_json(fresh, judgement, versions={})
