@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from harness.check.base import Check, Judged
 from harness.check.latency import latency_of_run
 from harness.check.record import RunRecord, inconclusive
+from harness.check.replacements import with_replacements
 from harness.check.sight import Departure, Sight
 from harness.history.read import History
 from harness.history.stories import PodStory
 from harness.model.experiment import TaintFault
-from harness.model.plan import Prediction
+from harness.model.needs import Watched
+from harness.model.plan import Action, Prediction
 from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import CheckResult, EvictionRow, PodVerdict, Verdict
 from harness.plan.predict_observed import TAINT_MANAGER, predict_observed
@@ -21,8 +23,6 @@ from harness.semantics.eviction.settings import Latency
 
 #: A deletion may be seen this long before we have the acknowledgement of the taint it follows (measured: up to 20 ms).
 EARLY_ALLOWANCE_S = 0.05
-_NEARLY_NS = 50_000_000
-"""A replacement may be seen this long before the deletion that it follows: two watches, or a stamp that is rounded."""
 _DEFAULT_KEYS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 _WRONG = (PodVerdict.EARLY, PodVerdict.LATE, PodVerdict.SURVIVED_WRONGLY, PodVerdict.EVICTED_WRONGLY)
@@ -42,7 +42,7 @@ def eviction_rows(record: RunRecord) -> list[EvictionRow]:
     zero_ns = injection.ended_ns
     stories = record.stories
     planned = {prediction.uid: prediction for prediction in record.plan.predictions}
-    bench = _Bench(record, Sight(record, injection.invoked_ns), zero_ns, _early_allowance_s(record))
+    bench = _Bench(record, Sight(record, injection.invoked_ns), zero_ns, _early_allowances_s(record))
     measured = latency_of_run(record.index, record.settings.latency)
     predictions = _forecast(record, record.history, measured.latency)
     early = bench.sight.earliest_reading()
@@ -57,7 +57,7 @@ def eviction_rows(record: RunRecord) -> list[EvictionRow]:
         row = _row(prediction, story, verdict, reason, zero_ns)
         rows.append(_with_plan(row, planned.get(prediction.uid)))
     rows += _missing(record, {row.uid for row in rows}, stories, zero_ns)
-    return _with_replacements(rows, stories, zero_ns, record.horizon_ns)
+    return with_replacements(rows, stories, zero_ns, record.horizon_ns)
 
 
 def _forecast(record: RunRecord, history: History, latency: Latency) -> tuple[Prediction, ...]:
@@ -121,12 +121,14 @@ def _as_predicted(left: int, stayed: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Bench:
-    """Judges single pods. `zero_ns`: the acknowledgement of the first injection, from which seconds count."""
+    """Judges single pods. `zero_ns`: the acknowledgement of the first injection, from which seconds count. `early_s`: how
+    much earlier than predicted a pod may leave, by node; elsewhere EARLY_ALLOWANCE_S.
+    """
 
     record: RunRecord
     sight: Sight
     zero_ns: int
-    early_s: float
+    early_s: Mapping[str, float]
 
     def judge(self, prediction: Prediction, other: Prediction | None, story: PodStory | None) -> tuple[PodVerdict, str]:
         """The verdict on one pod and its reason. `other`: its prediction if everything that was learnt in a gap had
@@ -171,17 +173,18 @@ class _Bench:
         if departure is None:
             return self._did_not_leave(story, must, outer[1])
         since_s, seen_s = self._s(departure.since_ns), self._s(departure.seen_ns)
+        early_s = self.early_s.get(story.node, EARLY_ALLOWANCE_S)
         left = f"left at {seen_s:.2f} s"
         if departure.why:
             left = f"left between {since_s:.2f} and {seen_s:.2f} s ({departure.why})"
-        if seen_s < outer[0] - self.early_s:
+        if seen_s < outer[0] - early_s:
             if story.disruption_reason != TAINT_MANAGER and story.owner_kind != "DaemonSet":
                 by = story.disruption_reason or "no reason given"
                 return PodVerdict.UNKNOWN, f"was deleted at {seen_s:.2f} s by somebody else ({by}); it {must}"
             return PodVerdict.EARLY, f"{left} but {must}"
         if since_s > outer[1]:
             return PodVerdict.LATE, f"{left} but {must}"
-        if since_s >= inner[0] - self.early_s and seen_s <= inner[1]:
+        if since_s >= inner[0] - early_s and seen_s <= inner[1]:
             return PodVerdict.ON_TIME, f"{left}; it {must}"
         return PodVerdict.UNKNOWN, f"{left}; it {must}: it cannot be told whether it did"
 
@@ -208,17 +211,18 @@ def _bounds(one: Prediction, other: Prediction) -> tuple[tuple[float, float], tu
     return (min(earliest), max(latest)), (max(earliest), min(latest))
 
 
-def _early_allowance_s(record: RunRecord) -> float:
+def _early_allowances_s(record: RunRecord) -> dict[str, float]:
     """Times count from the acknowledgement of writes, but a controller may act as soon as the API server has one: at
-    the earliest when it was sent, which on a busy machine is hundreds of milliseconds before.
+    the earliest when it was sent, which on a busy machine is hundreds of milliseconds before. By node, since a slow
+    write to one says nothing of the pods of another.
     """
     taints = {step.id for step in record.plan.steps if isinstance(step.fault, TaintFault)}
-    trips_s = (
-        (deed.ended_ns - deed.invoked_ns) / 1e9
-        for deed in record.index.injections.values()
-        if deed.step in taints and deed.ended_ns is not None
-    )
-    return max((EARLY_ALLOWANCE_S, *trips_s))
+    out: dict[str, float] = {}
+    for deed in record.index.injections.values():
+        if deed.step in taints and deed.ended_ns is not None:
+            trip_s = (deed.ended_ns - deed.invoked_ns) / 1e9
+            out[deed.subject] = max(out.get(deed.subject, EARLY_ALLOWANCE_S), trip_s)
+    return out
 
 
 def _row(prediction: Prediction, story: PodStory | None, verdict: PodVerdict, reason: str, zero_ns: int) -> EvictionRow:
@@ -261,51 +265,14 @@ def _is_default(toleration: Toleration) -> bool:
     return toleration.key in _DEFAULT_KEYS and toleration.effect is Effect.NO_EXECUTE and toleration.seconds == 300
 
 
-def _with_replacements(
-    rows: list[EvictionRow], stories: Mapping[str, PodStory], zero_ns: int, horizon_ns: int
-) -> list[EvictionRow]:
-    """Give each pod that left the next pod that its owner made (matched by UID and order, never by name); in the order
-    in which they left, those that stayed last.
-    """
-    newcomers = _newcomers(stories.values(), zero_ns - int(1e9), horizon_ns)
-    out = []
-    for row in sorted(rows, key=lambda r: (r.observed_s is None, r.observed_s or 0.0)):
-        story = None
-        if row.observed_s is not None and row.uid in stories:
-            since_ns = zero_ns + int(row.observed_s * 1e9) - _NEARLY_NS
-            story = _next_of(newcomers.get(stories[row.uid].owner_uid), row.uid, since_ns)
-        out.append(row if story is None else _replaced(row, story, zero_ns))
-    return out
+def _judge(record: RunRecord) -> Judged:
+    """Nothing where the plan injects nothing."""
+    if not any(step.action is Action.INJECT for step in record.plan.steps):
+        return Judged(())
+    rows = eviction_rows(record)
+    return Judged((judge_evictions(rows, record),), rows)
 
 
-def _newcomers(stories: Iterable[PodStory], after_ns: int, until_ns: int) -> dict[str, deque[PodStory]]:
-    """The pods that each owner made then, by the owner's UID, in the order first seen."""
-    out: dict[str, deque[PodStory]] = {}
-    for story in sorted(stories, key=lambda story: story.seen_ns):
-        if story.owner_uid and after_ns < story.seen_ns <= until_ns:
-            out.setdefault(story.owner_uid, deque()).append(story)
-    return out
-
-
-def _next_of(newcomers: deque[PodStory] | None, uid: str, since_ns: int) -> PodStory | None:
-    """Take the first newcomer since `since_ns` that is not the pod `uid` itself; those before are of no use to later
-    rows either, as rows come in the order in which pods left.
-    """
-    while newcomers and newcomers[0].seen_ns < since_ns:
-        newcomers.popleft()
-    at = 1 if newcomers and newcomers[0].uid == uid else 0
-    if newcomers is None or len(newcomers) <= at:
-        return None
-    story = newcomers[at]
-    del newcomers[at]
-    return story
-
-
-def _replaced(row: EvictionRow, story: PodStory, zero_ns: int) -> EvictionRow:
-    scheduled, ready = story.scheduled_ns, story.first_ready_ns
-    return replace(
-        row,
-        replacement=story.key,
-        replacement_scheduled_s=None if scheduled is None else round((scheduled - zero_ns) / 1e9, 4),
-        replacement_ready_s=None if ready is None else round((ready - zero_ns) / 1e9, 4),
-    )
+EVICTIONS = Check(
+    "evictions", frozenset({Watched.PODS, Watched.NODES}), lambda experiment: experiment.expect.evictions, _judge
+)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 
+from harness.check.base import NOTHING, Check, Judged
 from harness.check.record import RunRecord, inconclusive
 from harness.check.scrapes import Scrapes
 from harness.history.stories import Window
@@ -90,3 +91,8 @@ def _several(series: list[_Labels]) -> str:
     shown = ", ".join(f"{key} ({', '.join(sorted({m.get(key, 'none') for m in maps})[:3])} ...)" for key in keys[:3])
     shown += ", ..." if len(keys) > 3 else ""
     return f"the query gives {len(series)} series, which differ in {shown}; one is needed"
+
+
+METRICS = Check(
+    "metric", NOTHING, lambda experiment: bool(experiment.expect.metrics), lambda record: Judged(judge_metrics(record))
+)

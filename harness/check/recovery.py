@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from harness.check.base import Check, Judged
+from harness.check.endpoints import endpoint_counts, not_listed, ready_at
 from harness.check.record import RunRecord, inconclusive
 from harness.check.traffic import Traffic
 from harness.history.stories import Window, covering
 from harness.model.experiment import PhaseName, SloKind
+from harness.model.needs import Watched
 from harness.model.verdicts import CheckResult, Verdict
 
 _ROLLING_S = 10
@@ -103,7 +106,7 @@ def _pods(record: RunRecord, window: Window, within_s: float) -> CheckResult:
         return inconclusive("recovery/pods", blind, decider="an unbroken watch of the EndpointSlices")
     latest_s, earliest_s, n = 0.0, 0.0, 0
     for service, points in ready.items():
-        before = _at(points, injection.invoked_ns)
+        before = ready_at(points, injection.invoked_ns)
         if not before:
             continue
         n += before
@@ -111,7 +114,7 @@ def _pods(record: RunRecord, window: Window, within_s: float) -> CheckResult:
         if back_ns is None and covering(record.index.blind("endpointslices"), window.end_ns - 1) is not None:
             return inconclusive("recovery/pods", f"nobody was looking at {service} at the end of the recovery phase")
         if back_ns is None:
-            now = _at(points, window.end_ns - 1)
+            now = ready_at(points, window.end_ns - 1)
             reason = f"{service} has {now} of {before} ready endpoints at the end of the recovery phase"
             return CheckResult("recovery/pods", Verdict.FAIL, reason, before, limit=within_s, unit="s")
         earliest, latest = _bounds(record, back_ns, injection.invoked_ns, window)
@@ -130,10 +133,8 @@ def _pods(record: RunRecord, window: Window, within_s: float) -> CheckResult:
 
 def _blind(record: RunRecord, injected_ns: int, window: Window) -> str:
     """Why it cannot be told how many endpoints there were at the end of the recovery phase; "" when it can."""
-    listed = record.index.closing_list("endpointslices")
-    if listed is None or not listed[1].ok:
-        message = listed[1].message if listed else ""
-        return "the EndpointSlices were not listed at the end" + (f": {message}" if message else "")
+    if unlisted := not_listed(record):
+        return unlisted
     lost = record.index.unseen("endpointslices")
     if covering(lost, injected_ns) is not None:
         return "the watch of the EndpointSlices was blind when the fault began: how many were ready is not known"
@@ -158,17 +159,6 @@ def _bounds(record: RunRecord, back_ns: int, injected_ns: int, window: Window) -
     return min(earliest, back_ns), latest
 
 
-def endpoint_counts(record: RunRecord) -> dict[str, list[tuple[int, int]]]:
-    """Ready endpoints of each Service the experiment applied: (t_ns, count) at every change, summed over its slices."""
-    ours = {(m.namespace or "default", m.name) for m in record.experiment.workload if m.kind == "Service"}
-    seen = record.index.endpoints.items()
-    return {f"{namespace}/{name}": points for (namespace, name), points in seen if (namespace, name) in ours}
-
-
-def _at(points: Sequence[tuple[int, int]], t_ns: int) -> int:
-    return next((count for at_ns, count in reversed(points) if at_ns <= t_ns), 0)
-
-
 def _back_for_good(points: Sequence[tuple[int, int]], wanted: int, window: Window) -> int | None:
     """When the count reached `wanted` for the last time and kept it until the window's end; None when it has not."""
     since: int | None = None
@@ -180,3 +170,11 @@ def _back_for_good(points: Sequence[tuple[int, int]], wanted: int, window: Windo
         elif since is None:
             since = at_ns
     return since
+
+
+RECOVERY = Check(
+    "recovery",
+    frozenset({Watched.ENDPOINT_SLICES}),
+    lambda experiment: experiment.expect.recovery is not None,
+    lambda record: Judged(judge_recovery(record)),
+)

@@ -8,9 +8,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.check.endpoints import endpoint_counts
 from harness.check.judge import Judgement
 from harness.check.record import RunRecord
-from harness.check.recovery import endpoint_counts
 from harness.history.plain import plain
 from harness.history.stories import Window
 from harness.model import events
@@ -49,7 +49,7 @@ def result_json(record: RunRecord, judgement: Judgement, *, versions: Mapping[st
         "series": _series(record),
         "events": _events(record, judgement),
         "fault": _fault(record),
-        "gates": [_untyped(gate) for gate in judgement.gates],
+        "gates": [_untyped(gate) for gate in judgement.validity],
         "golden_signals": [_golden(record, name, window) for name, window in record.windows.items()],
         "leftovers": list(judgement.leftovers),
         "healed": judgement.healed,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 
+from harness.check.base import NOTHING, Check, Judged
 from harness.check.record import RunRecord, inconclusive
 from harness.history.stories import Window
 from harness.model.experiment import PhaseName, Slo
@@ -54,3 +55,6 @@ def _decide(bad: int, n: int, budget: float, interval: tuple[float, float], wind
         return Verdict.FAIL, ""
     more_s = (needed - n) / (n / window.length_s) if window.length_s > 0 else math.inf
     return Verdict.INCONCLUSIVE, f"{needed - n} more requests: about {more_s:.0f} s more at this rate"
+
+
+SLOS = Check("slo", NOTHING, lambda experiment: bool(experiment.expect.slos), lambda record: Judged(judge_slos(record)))

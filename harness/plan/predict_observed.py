@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
-from harness.history.query import facts, first_injection, step_records
+from harness.history.index import HistoryIndex
 from harness.history.read import History
 from harness.model import events
 from harness.model.experiment import Experiment, RestartFault
@@ -60,11 +60,12 @@ def predict_observed(
     DaemonSet pods are
     left to the predictor (their own controller deletes them for the same cause).
     """
-    injection = first_injection(history)
+    index = HistoryIndex(history)
+    injection = index.injection
     if injection is None or injection.ended_ns is None:
         return ()
-    replay = _Replay(set(plan.targets), injection.invoked_ns, injection.ended_ns, history)
-    replay.restarts(history, experiment)
+    replay = _Replay(set(plan.targets), injection.invoked_ns, injection.ended_ns, index)
+    replay.restarts(index, experiment)
     for entry in history.entries:
         if entry.t_ns > horizon_ns:
             break
@@ -82,13 +83,13 @@ def predict_observed(
 class _Replay:
     """Turns facts into a scenario."""
 
-    def __init__(self, targets: set[str], before_ns: int, zero_ns: int, history: History) -> None:
+    def __init__(self, targets: set[str], before_ns: int, zero_ns: int, index: HistoryIndex) -> None:
         self._targets = targets
         self._before_ns = before_ns
         self._zero_ns = zero_ns
         self._acknowledged: dict[str, int] = {
             str(done.detail["resourceVersion"]): entry.t_ns
-            for entry, done in facts(history, events.StepDone)
+            for entry, done in index.facts(events.StepDone)
             if "resourceVersion" in done.detail
         }
         self._nodes: dict[str, tuple[Taint, ...]] = {}
@@ -98,10 +99,10 @@ class _Replay:
         self._bound: list[tuple[CreatePod, int | None]] = []
         self._tainted: list[tuple[SetTaints, int | None]] = []
 
-    def restarts(self, history: History, experiment: Experiment) -> None:
+    def restarts(self, index: HistoryIndex, experiment: Experiment) -> None:
         """Restarts of components that matter, at the instant they were asked for."""
         components = {f.component for f in experiment.faults if isinstance(f, RestartFault)}
-        for deed in step_records(history):
+        for deed in index.steps:
             known = deed.subject in components and deed.subject in set(Component)
             if deed.action == Action.INJECT and known and deed.outcome == "done":
                 self._writes.append(Restart(self._at(deed.invoked_ns), Component(deed.subject)))
