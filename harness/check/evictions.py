@@ -121,8 +121,8 @@ def _as_predicted(left: int, stayed: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Bench:
-    """Judges single pods. `zero_ns`: the acknowledgement of the first injection, from which seconds count. `early_s`: how
-    much earlier than predicted a pod may leave, by node; elsewhere EARLY_ALLOWANCE_S.
+    """Judges single pods. `zero_ns`: the acknowledgement of the first injection, from which seconds count. `early_s`:
+    how much earlier than predicted a pod may leave, by node; elsewhere EARLY_ALLOWANCE_S.
     """
 
     record: RunRecord

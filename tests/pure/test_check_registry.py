@@ -70,10 +70,10 @@ def test_noop_changes_nothing() -> None:
 
 
 def test_a_check_of_somebody_elses_counts() -> None:
-    other = Check(
-        "other", NOTHING, lambda _: True, lambda record: Judged((replace(judge(record).checks[0], id="other"),))
-    )
-    assert said(judge(RECORD, checks=(other,))) == {"validity": Verdict.PASS, "other": Verdict.PASS}
+    result = CheckResult("other", Verdict.FAIL, "it is wrong", 1)
+    judgement = judge(RECORD, checks=(Check("other", NOTHING, lambda _: True, lambda _: Judged((result,))),))
+    assert said(judgement) == {"validity": Verdict.PASS, "other": Verdict.FAIL}
+    assert (judgement.verdict, judgement.reason) == (Verdict.FAIL, "other: it is wrong")
 
 
 @pytest.mark.parametrize("effect", [Verdict.PASS, Verdict.FAIL])
