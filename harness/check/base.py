@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from harness.check.record import RunRecord
+from harness.formats.experiment.expectations import ExpectKey
+from harness.history.plain import decode
 from harness.model.experiment import Experiment
 from harness.model.needs import Watched
 from harness.model.verdicts import CheckResult, EvictionRow, Verdict
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +34,23 @@ class Check:
 
     `id`: of its result, or what the ids of its results begin with (``slo/...``). `needs`: what must be watched for it.
     `applies`: whether the experiment expects it. `judge`: pure; without evidence its results are INCONCLUSIVE, never
-    PASS; what it raises makes the check INVALID and no other.
+    PASS; what it raises makes the check INVALID and no other. `key`: its key under `expect`, where it declares one
+    itself; `expected` has what is written there.
     """
 
     id: str
     needs: frozenset[Watched]
     applies: Callable[[Experiment], bool]
     judge: Callable[[RunRecord], Judged]
+    key: ExpectKey | None = None
+
+
+def expected(experiment: Experiment, key: str, kind: type[T]) -> T | None:
+    """What the experiment writes under `key` of `expect`; None when nothing. ValueError for what is no `kind`: the
+    run's folder was edited, or is another version's.
+    """
+    value = experiment.expect.checks.get(key)
+    return value if value is None or isinstance(value, kind) else decode(kind, value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ def judge(
     """
     rows = validity_results(record, validity)
     results = judge_validity(rows, validity)
+    results += _unknown(record, checks)
     pods: list[EvictionRow] = []
     for check in checks:
         try:
@@ -55,6 +56,13 @@ def judge(
     told = [f"{fact.subject}: {fact.message}" for _, fact in record.index.facts(events.Leftover)]
     remaining = tuple(dict.fromkeys([*leftovers, *told]))
     return _conclude(record, tuple(results), tuple(pods), tuple(rows), remaining)
+
+
+def _unknown(record: RunRecord, checks: Sequence[Check]) -> list[CheckResult]:
+    """What is expected and no check of this version judges: INVALID, not forgotten."""
+    known = {check.key.field.key for check in checks if check.key is not None}
+    missing = [key for key in record.experiment.expect.checks if key not in known]
+    return [invalid(key, "this version has no such check", decider="the taintlab that ran it") for key in missing]
 
 
 def _conclude(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from harness.check.base import Check, Judged
-from harness.check.endpoints import endpoint_counts, not_listed, ready_at
+from harness.check.ready_endpoints import endpoint_counts, not_listed, ready_at
 from harness.check.record import RunRecord, inconclusive
 from harness.check.traffic import Traffic
 from harness.history.stories import Window, covering

@@ -14,6 +14,9 @@ from harness.check.watches import WATCHES
 
 CHECKS: tuple[Check, ...] = (EVICTIONS, SLOS, RECOVERY, METRICS)
 
+EXPECT_KEYS = tuple(check.key for check in CHECKS if check.key is not None)
+"""The keys of `expect` that checks declare themselves, for whoever reads experiment files."""
+
 VALIDITY_CHECKS: tuple[ValidityCheck, ...] = (
     ENDED,
     EVIDENCE_WHOLE,

@@ -8,8 +8,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.check.endpoints import endpoint_counts
 from harness.check.judge import Judgement
+from harness.check.ready_endpoints import endpoint_counts
 from harness.check.record import RunRecord
 from harness.history.plain import plain
 from harness.history.stories import Window

@@ -125,6 +125,12 @@ class HistoryIndex:
         return tell_endpoints(self.facts(events.EndpointSeen), self.horizon_ns)
 
     @cached_property
+    def endpoint_lists(self) -> frozenset[int]:
+        """The instants at which the EndpointSlices were listed: slice after slice, though it is one state."""
+        listed = ("LISTED", "VANISHED")
+        return frozenset(entry.t_ns for entry, seen in self.facts(events.EndpointSeen) if seen.change in listed)
+
+    @cached_property
     def samples(self) -> Mapping[tuple[str, str], tuple[events.Sample, ...]]:
         """Samples by (signal, name), in order."""
         return _grouped(((fact.signal, fact.name), fact) for _, fact in self.facts(events.Sample))

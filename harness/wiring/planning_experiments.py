@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from harness.clock import Clock
 from harness.errors import UsageError
-from harness.formats.experiment import read_experiment
 from harness.impact import Change, Expectation, PolicyPlan, PredictedEvictions, assess, judge
 from harness.impact.applied import applied, counted_budgets
 from harness.impact.evictions import pods_on, world_node, world_pod
@@ -34,6 +33,7 @@ from harness.plan.targets import choose_targets
 from harness.semantics.eviction.settings import Settings
 from harness.snapshot.control_plane import settings_of
 from harness.snapshot.manifests import new_pods, with_objects
+from harness.wiring.experiments import read_experiment
 from harness.wiring.planning import PlanInput, read_input
 from harness.wiring.sessions import ClusterRef
 

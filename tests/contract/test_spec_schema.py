@@ -15,13 +15,11 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from harness.formats.document import parse
-from harness.formats.experiment import experiment_files, json_schema
 from harness.formats.experiment.fields import FILE
-from harness.formats.experiment.files import examine_text
-from harness.formats.experiment.reference import reference
 from harness.formats.nodes import plain
 from harness.formats.read import default_of
 from harness.formats.shapes import ListOf, OneOf, Record, Shape
+from harness.wiring.experiments import examine_text, experiment_files, json_schema, reference
 
 ROOT = Path(__file__).parents[2]
 VALIDATOR = Draft202012Validator(json_schema())

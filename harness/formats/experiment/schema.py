@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.formats.document import parse
+from harness.formats.experiment.expectations import ExpectKeys, with_keys
 from harness.formats.experiment.fields import API_VERSION, FILE
 from harness.formats.nodes import plain
 from harness.formats.shapes import Field, Leaf, ListOf, OneOf, Pairs, Record, Shape
@@ -15,10 +16,10 @@ from harness.formats.shapes import Field, Leaf, ListOf, OneOf, Pairs, Record, Sh
 Schema = dict[str, Any]
 
 
-def json_schema() -> Schema:
+def json_schema(expect_keys: ExpectKeys) -> Schema:
     """The schema of a whole file, as a JSON value; records are under ``$defs`` by their title."""
     definitions: dict[str, Schema] = {}
-    root = _record(FILE, definitions)
+    root = _record(with_keys(FILE, expect_keys), definitions)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:taintlab:{API_VERSION.rpartition('/')[2]}:experiment",
