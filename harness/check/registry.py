@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.check.base import Check, ValidityCheck
+from harness.check.endpoints import ENDPOINTS
 from harness.check.evictions import EVICTIONS
 from harness.check.metrics import METRICS
 from harness.check.recovery import RECOVERY
@@ -12,7 +13,7 @@ from harness.check.validity_load import LOAD_CHECKS
 from harness.check.validity_record import ENDED, EVIDENCE_WHOLE, OBSERVED, RECORD_WHOLE
 from harness.check.watches import WATCHES
 
-CHECKS: tuple[Check, ...] = (EVICTIONS, SLOS, RECOVERY, METRICS)
+CHECKS: tuple[Check, ...] = (EVICTIONS, SLOS, RECOVERY, ENDPOINTS, METRICS)
 
 EXPECT_KEYS = tuple(check.key for check in CHECKS if check.key is not None)
 """The keys of `expect` that checks declare themselves, for whoever reads experiment files."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.check.base import NOOP, NOTHING, Check, Judged, ValidityCheck
+from harness.check.endpoints import EndpointsExpectation
 from harness.check.judge import Judgement, judge
 from harness.check.record import RunRecord
 from harness.check.registry import CHECKS, VALIDITY_CHECKS
@@ -18,6 +19,7 @@ EXPECT = Expect(
     slos=(Slo("success", (PhaseName.FAULT,), SloKind.SUCCESS, 0.99),),
     recovery=RecoveryExpectation(5.0),
     metrics=(MetricExpectation("cpu", "q", (PhaseName.FAULT,), 0.1, 0.9),),
+    checks={"endpoints": EndpointsExpectation(1, (PhaseName.FAULT,))},
 )
 RECORD = MadeRun([MadePod("p", leaves_at=13.1)], requests=steady(1, 63), expect=EXPECT).record()
 
@@ -71,7 +73,8 @@ def test_noop_changes_nothing() -> None:
 
 def test_a_check_of_somebody_elses_counts() -> None:
     result = CheckResult("other", Verdict.FAIL, "it is wrong", 1)
-    judgement = judge(RECORD, checks=(Check("other", NOTHING, lambda _: True, lambda _: Judged((result,))),))
+    record = MadeRun([MadePod("p", leaves_at=13.1)], requests=steady(1, 63)).record()
+    judgement = judge(record, checks=(Check("other", NOTHING, lambda _: True, lambda _: Judged((result,))),))
     assert said(judgement) == {"validity": Verdict.PASS, "other": Verdict.FAIL}
     assert (judgement.verdict, judgement.reason) == (Verdict.FAIL, "other: it is wrong")
 
