@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 
 from harness.check.judge import judge
 from harness.check.record import RunRecord
-from harness.check.result import result_json
+from harness.check.result import result_of
 from harness.history.read import History
 from harness.model import events
 from harness.model.experiment import (
@@ -35,6 +35,7 @@ from harness.model.experiment import (
     Target,
 )
 from harness.model.plan import Action, Plan, Prediction, Step
+from harness.model.result import Environment
 from harness.model.taints import Effect, Taint
 from harness.plan.predict_observed import predict_observed
 from harness.semantics.eviction.settings import Settings
@@ -251,11 +252,11 @@ def measure(pods: int) -> tuple[float, float, int]:
         gc.callbacks.append(collector)
         start_ns = time.process_time_ns()
         judgement = judge(fresh)
-        result = result_json(fresh, judgement, versions={})
+        result = result_of(fresh, judgement, versions={}, environment=Environment(), ledger=())
         best = min(best, ((time.process_time_ns() - start_ns) / 1e9, collector.seconds))
         gc.callbacks.remove(collector)
         replaced = sum(row.replacement is not None for row in judgement.evictions)
-        if judgement.verdict != "PASS" or len(result["evictions"]) != pods or replaced != pods:
+        if judgement.verdict != "PASS" or len(result.evictions) != pods or replaced != pods:
             raise RuntimeError(f"{judgement.verdict}, {replaced} of {pods} replaced: {judgement.reason}")
     return *best, len(record.history.entries)
 
