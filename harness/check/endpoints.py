@@ -87,7 +87,7 @@ def _judge(record: RunRecord, at_least: int, phase: PhaseName) -> CheckResult:
         return CheckResult(check_id, Verdict.FAIL, reason, n, "", float(worst.ready), float(at_least), KEY)
     unknown = _unknown(record, window, counts) or (low and "fewer may have been ready: when is not known exactly")
     if unknown:
-        return inconclusive(check_id, unknown, n=n, decider="an unbroken watch of the EndpointSlices")
+        return inconclusive(check_id, unknown, n=n, what_would_decide="an unbroken watch of the EndpointSlices")
     lowest = min(count.ready for of_service in counts.values() for count in of_service if count.perhaps_in(window))
     reason = f"never fewer than {lowest} ready endpoints, {at_least} are needed"
     return CheckResult(check_id, Verdict.PASS, reason, n, "", float(lowest), float(at_least), KEY)

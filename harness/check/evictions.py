@@ -90,7 +90,7 @@ def judge_evictions(rows: Sequence[EvictionRow], record: RunRecord) -> CheckResu
         return inconclusive(
             "evictions",
             f"no pod ran on the target ({', '.join(record.plan.targets) or 'none'}): nothing could be evicted",
-            decider="put pods on the target, or choose a target that has some",
+            what_would_decide="put pods on the target, or choose a target that has some",
         )
     n = len(rows)
     wrong = [row for row in rows if row.verdict in _WRONG]

@@ -16,12 +16,12 @@ from harness.model.verdicts import CheckResult, EvictionRow, Verdict, combine
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a run comes to. `decider`: what would decide an open verdict, "" when it is decided."""
+    """What a run comes to. `what_would_decide`: what would decide an open verdict, "" when it is decided."""
 
     verdict: Verdict
     exit_code: ExitCode
     reason: str
-    decider: str
+    what_would_decide: str
     checks: tuple[CheckResult, ...]
     evictions: tuple[EvictionRow, ...]
     validity: tuple[ValidityResult, ...]
@@ -50,7 +50,7 @@ def judge(
             judged = check.judge(record) if check.applies(record.experiment) else Judged(())
         except Exception as error:
             reason = f"the judge itself failed: {error!r}"
-            judged = Judged((invalid(check.id, reason, decider="report this as a defect"),))
+            judged = Judged((invalid(check.id, reason, what_would_decide="report this as a defect"),))
         results += judged.results
         pods += judged.evictions
     told = [f"{fact.subject}: {fact.message}" for _, fact in record.index.facts(events.Leftover)]
@@ -62,7 +62,9 @@ def _unknown(record: RunRecord, checks: Sequence[Check]) -> list[CheckResult]:
     """What is expected and no check of this version judges: INVALID, not forgotten."""
     known = {check.key.field.key for check in checks if check.key is not None}
     missing = [key for key in record.experiment.expect.checks if key not in known]
-    return [invalid(key, "this version has no such check", decider="the taintlab that ran it") for key in missing]
+    return [
+        invalid(key, "this version has no such check", what_would_decide="the taintlab that ran it") for key in missing
+    ]
 
 
 def _conclude(
@@ -95,7 +97,7 @@ def _conclude(
         verdict=verdict,
         exit_code=exit_code,
         reason=reason,
-        decider=deciding.decider if verdict is not Verdict.PASS else "",
+        what_would_decide=deciding.what_would_decide if verdict is not Verdict.PASS else "",
         checks=results,
         evictions=rows,
         validity=validity,

@@ -31,20 +31,22 @@ def _judge(record: RunRecord, scrapes: Scrapes, expectation: MetricExpectation, 
         return inconclusive(check_id, f"the {phase} phase did not take place")
     series, why = _samples(record, expectation.name, window)
     if not series:
-        return inconclusive(check_id, why or "Prometheus has no sample in this phase", decider="fix Prometheus")
+        return inconclusive(
+            check_id, why or "Prometheus has no sample in this phase", what_would_decide="fix Prometheus"
+        )
     if len(series) > 1:
         return inconclusive(
-            check_id, _several(list(series)), decider="a query that gives one series: max(...), sum(...)"
+            check_id, _several(list(series)), what_would_decide="a query that gives one series: max(...), sum(...)"
         )
     blind = scrapes.unwatched(window)
     if blind:
-        return inconclusive(check_id, blind, decider="an unbroken record of scrapes (up) in Prometheus")
+        return inconclusive(check_id, blind, what_would_decide="an unbroken record of scrapes (up) in Prometheus")
     (samples,) = series.values()
     expected = max(1, math.floor(window.length_s) - 1)
     seconds = {round(t_s) for t_s, _ in samples}
     if len(seconds) < _MIN_COVERAGE * expected:
         reason = f"Prometheus has samples for {len(seconds)} of {expected} seconds of the {phase} phase"
-        return inconclusive(check_id, reason, n=len(samples), decider="an unbroken record from Prometheus")
+        return inconclusive(check_id, reason, n=len(samples), what_would_decide="an unbroken record from Prometheus")
     values = [value for _, value in samples]
     low, high = min(values), max(values)
     worst, limit, ok = high, expectation.maximum, True

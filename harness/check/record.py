@@ -67,11 +67,11 @@ class RunRecord:
         return self.index.first(events.RunEnded)
 
 
-def invalid(check_id: str, reason: str, *, decider: str = "") -> CheckResult:
+def invalid(check_id: str, reason: str, *, what_would_decide: str = "") -> CheckResult:
     """The measurement itself is broken."""
-    return CheckResult(check_id, Verdict.INVALID, reason, 0, decider)
+    return CheckResult(check_id, Verdict.INVALID, reason, 0, what_would_decide)
 
 
-def inconclusive(check_id: str, reason: str, *, n: int = 0, decider: str = "") -> CheckResult:
+def inconclusive(check_id: str, reason: str, *, n: int = 0, what_would_decide: str = "") -> CheckResult:
     """Evidence is missing."""
-    return CheckResult(check_id, Verdict.INCONCLUSIVE, reason, n, decider)
+    return CheckResult(check_id, Verdict.INCONCLUSIVE, reason, n, what_would_decide)

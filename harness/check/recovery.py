@@ -33,7 +33,7 @@ def judge_recovery(record: RunRecord) -> list[CheckResult]:
             inconclusive(
                 "recovery",
                 f"the recovery phase lasted {window.length_s:.1f} s, less than the {expected.within_s:g} s allowed",
-                decider="make the recovery phase longer than `within`",
+                what_would_decide="make the recovery phase longer than `within`",
             )
         ]
     results = []
@@ -103,7 +103,7 @@ def _pods(record: RunRecord, window: Window, within_s: float) -> CheckResult:
         return inconclusive("recovery/pods", "no fault was injected")
     blind = _blind(record, injection.invoked_ns, window)
     if blind:
-        return inconclusive("recovery/pods", blind, decider="an unbroken watch of the EndpointSlices")
+        return inconclusive("recovery/pods", blind, what_would_decide="an unbroken watch of the EndpointSlices")
     latest_s, earliest_s, n = 0.0, 0.0, 0
     for service, points in ready.items():
         before = ready_at(points, injection.invoked_ns)

@@ -57,7 +57,7 @@ def result_of(
         verdict=judgement.verdict,
         exit_code=int(judgement.exit_code),
         reason=judgement.reason,
-        decider=judgement.decider,
+        what_would_decide=judgement.what_would_decide,
         state=RunState(ended.state) if ended else RunState.KILLED,
         started=record.history.entries[0].wall,
         checks=judgement.checks,
