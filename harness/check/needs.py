@@ -7,21 +7,34 @@ the zones of the others decide how fast a lost node's pods are evicted.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import assert_never
+
+from harness.check.base import Check
 from harness.model.experiment import Experiment
 from harness.model.needs import Need, Watched
 
-
-def needs_of(experiment: Experiment) -> tuple[Need, ...]:
-    """What the checks of `experiment`, and the run itself, must see."""
-    return (*_of_targets(), *_of_services(experiment))
+_OF_EVERY_RUN = (Watched.PODS, Watched.NODES, Watched.ENDPOINT_SLICES)
 
 
-def _of_targets() -> tuple[Need, ...]:
-    """Evictions, whether the fault stood, readiness of the workload, the state before the fault."""
-    return Need(Watched.PODS), Need(Watched.NODES)
+def needs_of(experiment: Experiment, checks: Iterable[Check] = ()) -> tuple[Need, ...]:
+    """What a run of `experiment` must see, and those of `checks` that apply. What can be nowhere, such as slices
+    without a Service, is not needed.
+
+    The run itself needs pods and nodes (targets, readiness, whether the fault stood, the state before the fault), and,
+    with Services in its workload, their EndpointSlices (waited for before the load starts, shown in the report).
+    """
+    of_checks = (watch for check in checks if check.applies(experiment) for watch in sorted(check.needs))
+    needs = (Need(watch, _where(watch, experiment)) for watch in dict.fromkeys((*_OF_EVERY_RUN, *of_checks)))
+    return tuple(need for need in needs if need.namespaces != frozenset())
 
 
-def _of_services(experiment: Experiment) -> tuple[Need, ...]:
-    """Ready endpoints: waited for before the load starts, judged by the recovery check, shown in the report."""
-    namespaces = frozenset(m.namespace or "default" for m in experiment.workload if m.kind == "Service")
-    return (Need(Watched.ENDPOINT_SLICES, namespaces),) if namespaces else ()
+def _where(watch: Watched, experiment: Experiment) -> frozenset[str] | None:
+    """In which namespaces it must be seen; None: in the whole cluster."""
+    match watch:
+        case Watched.PODS | Watched.NODES:
+            return None
+        case Watched.ENDPOINT_SLICES:
+            return frozenset(m.namespace or "default" for m in experiment.workload if m.kind == "Service")
+        case _:
+            assert_never(watch)

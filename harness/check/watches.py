@@ -6,33 +6,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.check.base import Soundness, ValidityCheck
 from harness.check.needs import needs_of
-from harness.check.record import RunRecord, inconclusive
-from harness.history.query import closing_list, covering, unseen, was_watched
+from harness.check.record import RunRecord
+from harness.history.stories import covering
 from harness.model.experiment import CordonFault, TaintFault
 from harness.model.needs import Need
 from harness.model.plan import Action
-from harness.model.verdicts import CheckResult
+from harness.model.verdicts import Verdict
 
 
-def judge_watches(record: RunRecord) -> list[CheckResult]:
-    """Nothing when every watch that the experiment needs was in sight at the end and what must be listed was; else one
-    INCONCLUSIVE that names the first that was not. A firm FAIL stays one: what was seen was seen.
+def _in_sight(record: RunRecord) -> Soundness | None:
+    """Every watch that the experiment needs was in sight at the end, and what must be listed was; else the first that
+    was not. A firm FAIL stays one: what was seen was seen.
     """
     if record.injection is None:
-        return []
+        return None
     problem = next((words for need in needs_of(record.experiment) for words in _problems(record, need)), None)
-    if problem is None:
-        return []
-    return [inconclusive("watches", problem, decider="run again with watches that live to the end")]
+    return Soundness(problem is None, problem or "every watch lived to the end", "in sight at the end of the run")
 
 
 def _problems(record: RunRecord, need: Need) -> Iterator[str]:
     resource = need.watch
-    listed = closing_list(record.history, resource)
+    listed = record.index.closing_list(resource)
     end_ns = listed[0].t_ns if listed is not None else record.horizon_ns
-    gap = covering(unseen(record.history, resource), end_ns)
-    if not was_watched(record.history, resource, need.namespaces):
+    gap = covering(record.index.unseen(resource), end_ns)
+    if not record.index.was_watched(resource, need.namespaces):
         yield f"{resource} were not watched"
     elif gap is not None:
         yield f"the watch of {resource} was blind at the end of the run, since {gap.start_ns / 1e9:.1f} s of it"
@@ -48,3 +47,11 @@ def _needed(record: RunRecord) -> set[str]:
     if any(isinstance(fault, TaintFault | CordonFault) for fault in injections):
         needed.add("nodes")
     return needed
+
+
+WATCHES = ValidityCheck(
+    "watches",
+    _in_sight,
+    effect=Verdict.INCONCLUSIVE,
+    what_would_decide="run again with watches that live to the end",
+)

@@ -7,6 +7,7 @@ import contextlib
 from dataclasses import dataclass, replace
 
 from harness.check.needs import needs_of
+from harness.check.registry import CHECKS
 from harness.clock import wall_text
 from harness.cluster.ledger import Header, Ledger
 from harness.cluster.patience import to_the_end
@@ -117,7 +118,7 @@ def _close(run: _Run) -> None:
 
 
 async def _conduct(run: _Run, stop: StopSignal) -> RunOutcome:
-    observer = Observer(run.ports.target.cluster, run.recorder, needs_of(run.request.experiment))
+    observer = Observer(run.ports.target.cluster, run.recorder, needs_of(run.request.experiment, CHECKS))
     try:
         await stop.unless_asked(_look(run, observer))
         conductor = Conductor(_context(run, observer))

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.check.base import Check, Judged, Soundness
 from harness.check.judge import judge
 from harness.check.needs import needs_of
 from harness.check.record import RunRecord
-from harness.check.watches import judge_watches
+from harness.check.registry import CHECKS
+from harness.check.watches import WATCHES
 from harness.history.query import facts, gaps, unseen
 from harness.history.read import History, read_history
 from harness.history.record import Recorder
@@ -130,12 +132,26 @@ def with_slices(record: RunRecord, namespaces: tuple[str, ...] | None, resource:
     return replace(record, history=replace(record.history, entries=entries))
 
 
+def in_sight(record: RunRecord) -> Soundness:
+    """What the validity check of the watches finds."""
+    found = WATCHES.judge(record)
+    assert found is not None
+    return found
+
+
+def test_what_every_check_needs_is_watched() -> None:
+    wanted = experiment(None)
+    watched = {need.watch for need in needs_of(wanted, CHECKS)}
+    assert set().union(*(check.needs for check in CHECKS if check.applies(wanted))) <= watched
+    assert needs_of(wanted, [Check("own", frozenset([PODS]), lambda _: True, lambda _: Judged(()))]) == needs_of(wanted)
+
+
 def test_a_watch_that_was_needed_and_not_made_never_passes() -> None:
     record = made_run().record()
     assert judge(record).verdict is Verdict.PASS
     for namespaces in (None, ("default",), ("default", "shop")):
-        assert judge_watches(with_slices(record, namespaces)) == []
+        assert in_sight(with_slices(record, namespaces)).ok
     for other in (with_slices(record, ("shop",)), with_slices(record, None, PODS)):
-        (check,) = judge_watches(other)
-        assert (check.verdict, check.reason) == (Verdict.INCONCLUSIVE, "endpointslices were not watched")
+        found = in_sight(other)
+        assert (found.ok, found.measured) == (False, "endpointslices were not watched")
         assert judge(other).verdict is Verdict.INCONCLUSIVE
