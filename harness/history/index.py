@@ -171,12 +171,6 @@ class HistoryIndex:
         return self._untold[node]
 
     @cached_property
-    def watches(self) -> tuple[str, ...]:
-        """The resources whose watch had a gap or a loss of its own, in the order of the first."""
-        shared = (events.ALL_WATCHES, events.ANSWERS)
-        return tuple(dict.fromkeys(fact.resource for fact in self._of_watches if fact.resource not in shared))
-
-    @cached_property
     def lost(self) -> Mapping[str, tuple[events.WatchLost, ...]]:
         """Losses of a watch after which it was never regained, by resource; those that have any."""
         out: dict[str, list[events.WatchLost]] = {}
