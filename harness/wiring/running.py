@@ -37,9 +37,9 @@ from harness.model.world import World, node_from_api
 from harness.plan.predict import predict_planned
 from harness.plan.schedule import describe, make_steps
 from harness.plan.targets import choose_targets
-from harness.run.conduct import READY_TIMEOUT_S, Conductor
 from harness.run.context import RunContext, RunOutcome
 from harness.run.drivers import Drivers
+from harness.run.interpret import READY_TIMEOUT_S, Interpreter
 from harness.run.observe import NODE_PATH, Observer
 from harness.run.progress import SafeProgress
 from harness.run.workload import Workload
@@ -255,10 +255,10 @@ async def _conduct(
             clock=clock,
             deadline_ns=now.mono_ns + longest_ns,
         )
-        conductor = Conductor(stage)
-        restore = _on_signals(conductor.interrupt)
+        interpreter = Interpreter(stage)
+        restore = _on_signals(interpreter.interrupt)
         try:
-            return await conductor.run()
+            return await interpreter.run()
         finally:
             restore()
     finally:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from harness.cluster.ports import Tick
+from harness.model import events
 from harness.run.guards.bad_ratio import BadRatioGuard
 
 
-def tick(due: int, bad: int) -> Tick:
+def window(due: int, bad: int) -> events.LoadWindow:
     """A second with `bad` of `due` requests bad."""
-    return Tick(due=due, sent=due, done=due, bad=bad, p50_ms=1, p99_ms=2, in_flight=0, lateness_p99_ms=0, cpu=0.1)
+    return events.LoadWindow(
+        due=due, sent=due, done=due, bad=bad, p50_ms=1, p99_ms=2, in_flight=0, lateness_p99_ms=0, cpu=0.1
+    )
 
 
 CASES = {
@@ -27,5 +29,17 @@ CASES = {
 @pytest.mark.parametrize(("seconds", "trips_at"), CASES.values(), ids=CASES.keys())
 def test_guard_of_ten_percent(seconds: list[tuple[int, int]], trips_at: int | None) -> None:
     guard = BadRatioGuard(0.1)
-    tripped = next((i for i, (due, bad) in enumerate(seconds, start=1) if guard.feed(tick(due, bad))), None)
+    tripped = next((i for i, (due, bad) in enumerate(seconds, start=1) if guard.feed(window(due, bad))), None)
+    assert tripped == trips_at
+
+
+@pytest.mark.parametrize(("seconds", "trips_at"), CASES.values(), ids=CASES.keys())
+def test_other_facts_say_nothing_to_it(seconds: list[tuple[int, int]], trips_at: int | None) -> None:
+    """That nothing is seen is no evidence: neither of health, nor of an outage."""
+    guard, other = BadRatioGuard(0.1), events.WatchLost("pods", 0, "the connection broke")
+    tripped = None
+    for second, (due, bad) in enumerate(seconds, start=1):
+        assert guard.feed(other) is None
+        if tripped is None and guard.feed(window(due, bad)) is not None:
+            tripped = second
     assert tripped == trips_at
