@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import re
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -84,6 +85,9 @@ class FakeCluster:
 
     async def get(self, path: str, **query: str) -> Json:
         """See the port."""
+        return self._there(path)
+
+    def _there(self, path: str) -> Json:
         if path not in self.objects:
             raise NotFound(f"GET {path}: 404", status=404, reason="NotFound")
         return copy.deepcopy(self.objects[path])
@@ -106,7 +110,7 @@ class FakeCluster:
         """See the port."""
         path = path.removesuffix("/status")
         self.before_patch(path)
-        there = await self.get(path)
+        there = self._there(path)
         wanted = (body.get("metadata") or {}).get("resourceVersion")
         if wanted is not None and wanted != there["metadata"]["resourceVersion"]:
             raise Conflict(f"PATCH {path}: 409", status=409, reason="Conflict")
@@ -125,7 +129,7 @@ class FakeCluster:
 
     async def delete(self, path: str, *, propagation: str = "Background", uid: str | None = None) -> None:
         """See the port."""
-        there = await self.get(path)
+        there = self._there(path)
         if uid is not None and there["metadata"]["uid"] != uid:
             raise Conflict(f"DELETE {path}: 409", status=409, reason="Conflict")
         if there["metadata"].get("finalizers"):
@@ -140,13 +144,15 @@ class FakeCluster:
         seen = int(resource_version)
         if seen < self.oldest:
             raise Refused(f"GET {path}: 410", status=410, reason="Expired")
+        position = bisect_right(self._log, seen, key=lambda change: change[0])
         while True:
             if self.broken_watches:
                 self.broken_watches -= 1
                 raise Indeterminate(f"the watch of {path} broke")
-            for version, kind, at, obj in self._log:
-                if version > seen and at.rsplit("/", 1)[0] == path:
-                    seen = version
+            while position < len(self._log):
+                _, kind, at, obj = self._log[position]
+                position += 1
+                if _is_in(at, path):
                     yield WatchLine(kind, copy.deepcopy(obj), self._clock.now())
             async with self._grown:
                 await self._grown.wait()
