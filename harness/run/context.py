@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -44,13 +44,13 @@ class FaultDrivers(Protocol):
     overlap on one node is its business.
     """
 
-    async def inject(self, fault: Fault, subject: str) -> dict[str, Any]:
+    async def inject(self, fault: Fault, subject: str) -> Mapping[str, Any]:
         """Do `fault` to `subject`; what the answer said, with ``resourceVersion`` when a node was written. May take as
         long as the fault takes. TaintlabError or OSError when it is not done, Indeterminate when that is not known.
         """
         ...
 
-    async def heal(self, fault: Fault, subject: str, /) -> dict[str, Any]:
+    async def heal(self, fault: Fault, subject: str, /) -> Mapping[str, Any]:
         """Undo that one fault; what was found. TaintlabError or OSError when it is not undone."""
         ...
 

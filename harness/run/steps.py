@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from harness.errors import Indeterminate, TaintlabError
@@ -13,7 +13,7 @@ from harness.run.context import RunContext
 
 async def do_step(context: RunContext, step: Step, work: Callable[[], Awaitable[Any]]) -> None:
     """Do `work` as `step`: StepInvoked before it, StepDone, StepRefused or StepIndeterminate after it. What it raises
-    is raised; a dictionary that it returns is the detail of StepDone.
+    is raised; a mapping that it returns is the detail of StepDone.
     """
     record = context.recorder.record
     cause = record(events.StepInvoked(step.id, step.action.value, step.subject), source="run")
@@ -29,7 +29,7 @@ async def do_step(context: RunContext, step: Step, work: Callable[[], Awaitable[
         # Cancelled or unforeseen, in the middle of it: whether it happened is not known.
         record(events.StepIndeterminate(step.id, f"{type(error).__name__}: {error}"), source="run", cause=cause)
         raise
-    said = detail if isinstance(detail, dict) else {}
+    said = dict(detail) if isinstance(detail, Mapping) else {}
     if "resourceVersion" in said:
         context.observer.wrote("nodes", str(said["resourceVersion"]))
     record(events.StepDone(step.id, said), source="run", cause=cause)
