@@ -29,7 +29,7 @@ from harness.run.drivers import Drivers
 from harness.run.interpret import Interpreter
 from harness.run.observe import Observer
 from harness.run.workload import Workload
-from tests.fakes.cluster import FakeCluster
+from harness.testing import FakeCluster
 from tests.pure.whole_runs import Said
 
 REQUEST_S = 0.003

@@ -28,9 +28,9 @@ from harness.model.experiment import Fault
 from harness.run import heartbeat
 from harness.run.context import RunContext, RunState
 from harness.run.drivers import Drivers
+from harness.testing import FakeCluster
 from harness.wiring.recovering import Recovered, Site
 from harness.wiring.recovering_ledger import Folder, recover_ledger
-from tests.fakes.cluster import FakeCluster
 from tests.fakes.scripted import AFTER, ENDS_THE_RUN, Failure, Write, error_of, once
 from tests.fakes.virtual_loop import VirtualClock, run
 from tests.pure.whole_runs import RUN, WholeRun, differences

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.cluster.ports import Json, Listing, WatchLine
 from harness.errors import Indeterminate, Refused, TryLater
-from tests.fakes.cluster import FakeCluster
+from harness.testing import FakeCluster
 from tests.fakes.virtual_loop import VirtualClock
 
 

@@ -1,6 +1,11 @@
-"""A small fake of *our own* cluster port, for unit tests of what stands on it. It imitates no controller.
+"""For tests of what stands on the cluster port: a small fake of *our own* port, in memory. It imitates no controller,
+no kubelet and no admission, and is never used by a run.
 
-tests/contract/test_cluster_port.py holds it to the real API server: what both do is asserted there, for both.
+It does what a run relies on: resource versions that grow with each write, uids, patches by RFC 7386 that are refused
+with 409 when the object changed, deletes that wait for finalizers, lists with selectors, watches (of whole collections:
+they know no selectors). Objects are put in with their API path:
+``FakeCluster().put("/api/v1/nodes/n1", {"spec": {}})``. tests/lab/test_cluster_port.py holds it to a real API server:
+what is asserted there is asserted for both.
 """
 
 from __future__ import annotations
@@ -15,7 +20,14 @@ from typing import Any
 from harness.clock import Clock, SystemClock
 from harness.cluster.ports import Json, Listing, WatchLine
 from harness.errors import Conflict, Indeterminate, NotFound, Refused
-from tests.fakes.api_selectors import selected
+
+_SET = re.compile(r"(?P<key>\S+)\s+(?P<word>in|notin)\s+\((?P<values>[^)]*)\)")
+_FIELDS = {
+    "metadata.name": ("metadata", "name"),
+    "metadata.namespace": ("metadata", "namespace"),
+    "spec.nodeName": ("spec", "nodeName"),
+    "status.phase": ("status", "phase"),
+}
 
 
 def merged(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,3 +179,29 @@ class FakeCluster:
 
     async def close(self) -> None:
         """See the port."""
+
+
+def selected(obj: Mapping[str, Any], query: Mapping[str, str]) -> bool:
+    """Whether an object answers a query's labelSelector and fieldSelector; ValueError for what is not supported."""
+    labels = obj["metadata"].get("labels") or {}
+    terms = re.split(r",(?![^(]*\))", query.get("labelSelector", ""))
+    if not all(_label(term.strip(), labels) for term in terms if term.strip()):
+        return False
+    return all(_field(term, obj) for term in query.get("fieldSelector", "").split(",") if term)
+
+
+def _label(term: str, labels: Mapping[str, str]) -> bool:
+    found = _SET.fullmatch(term)
+    if found:
+        there = labels.get(found["key"]) in {value.strip() for value in found["values"].split(",")}
+        return there == (found["word"] == "in")
+    key, sign, value = re.fullmatch(r"(!?[^!=]+)(?:(!=|==?)(.*))?", term).groups()  # type: ignore[union-attr]
+    if sign is None:
+        return key.lstrip("!") not in labels if key.startswith("!") else key in labels
+    return (labels.get(key) == value) == (sign != "!=")
+
+
+def _field(term: str, obj: Mapping[str, Any]) -> bool:
+    path, sign, value = re.fullmatch(r"([^!=]+)(!=|==?)(.*)", term).groups()  # type: ignore[union-attr]
+    one, two = _FIELDS[path]
+    return bool((obj.get(one) or {}).get(two, "") == value) == (sign != "!=")
