@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -65,7 +64,7 @@ class Wanted:
 
 
 def _patience(clock: Clock) -> Patience:
-    return Patience(clock, asyncio.sleep, clock.now().mono_ns + int(WHOLE_S * 1e9))
+    return Patience(clock, clock.now().mono_ns + int(WHOLE_S * 1e9))
 
 
 async def status_verb(where: ClusterRef) -> Seen:

@@ -62,7 +62,7 @@ class World:
 
     @property
     def site(self) -> Site:
-        patience = Patience(self.time, self.time.sleep, self.time.after_s(600))
+        patience = Patience(self.time, self.time.after_s(600))
         return Site(self.cluster, patience, HERE, self.said.append)
 
     def by_ledger(self, *, written_ago_s: float = 1e6) -> Recovered:
