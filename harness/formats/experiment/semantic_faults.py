@@ -12,20 +12,7 @@ from harness.formats.read import Path, Reading
 from harness.formats.values import format_duration
 from harness.model.experiment import CordonFault, Fault, Phases, RestartFault, TaintFault, TolerationsFault
 from harness.model.taints import Effect, Operator, Toleration
-
-_CONDITION_KEYS = frozenset(
-    f"node.kubernetes.io/{name}"
-    for name in (
-        "not-ready",
-        "unreachable",
-        "memory-pressure",
-        "disk-pressure",
-        "pid-pressure",
-        "network-unavailable",
-        "unschedulable",
-    )
-)
-"""The keys whose NoSchedule taints the node lifecycle controller keeps equal to the node's conditions."""
+from harness.model.wellknown import CONTROLLER_TAINTS
 
 
 def _faults(reading: Reading) -> Iterable[tuple[Path, Fault]]:
@@ -99,12 +86,12 @@ def condition_taints(reading: Reading, problems: Problems) -> None:
     for path, fault in _faults(reading):
         if not isinstance(fault, TaintFault) or fault.taint.effect is not Effect.NO_SCHEDULE:
             continue
-        if fault.taint.key in _CONDITION_KEYS:
+        if fault.taint.key in CONTROLLER_TAINTS:
             problems.add(
                 reading.place(*path, "taint", "key"),
                 f"key: the node lifecycle controller takes {fault.taint.key}:NoSchedule off within milliseconds "
                 "unless the node's condition says so",
-                "use a key of your own, or bring the condition about with taintlab lab dial",
+                "use a key of your own, or bring the condition about with taintlab lab pressure",
             )
 
 
