@@ -16,12 +16,13 @@ from harness.clock import SystemClock
 from harness.errors import ExitCode, UsageError
 from harness.impact import EXPECTATIONS, RULES, Change, Condition
 from harness.impact.encode import to_json
+from harness.impact.request import PlanRequest, plan_policy
 from harness.lab.topology import parse_taint
 from harness.model.finding import Expectation
 from harness.model.scenario import ConditionStatus, ConditionType
 from harness.model.taints import Taint
 from harness.terminal import safe_json
-from harness.wiring.planning import PlanRequest, no_cycle_collector, plan_policy, read_input, read_plans
+from harness.wiring.planning import no_cycle_collector, read_input, read_plans
 from reports.plan_text import print_diff, print_plan
 
 _WORDS = tuple(dict.fromkeys(rule.demanded_as for rule in RULES if rule.demanded_as is not None))

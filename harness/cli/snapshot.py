@@ -12,11 +12,11 @@ from typing import Any
 from harness.cli.options import add_where, where_of
 from harness.cli.parser import verb_parser
 from harness.clock import SystemClock
+from harness.cluster.reference import ClusterRef
 from harness.errors import ExitCode, UsageError
 from harness.snapshot import Header
 from harness.terminal import one_line
 from harness.wiring.planning import save_snapshot
-from harness.wiring.sessions import ClusterRef
 
 
 def add_parser(subparsers: Any) -> None:

@@ -28,14 +28,16 @@ from harness.model.experiment import Fault
 from harness.run import heartbeat
 from harness.run.context import RunContext, RunState
 from harness.run.drivers import Drivers
+from harness.run.recover.by_ledger import RunLedger, recover_ledger
+from harness.run.recover.context import Recovered, RecoveryContext
+from harness.run.recover.liveness import LocalProcesses
 from harness.testing import FakeCluster
-from harness.wiring.recovering import Recovered, Site
-from harness.wiring.recovering_ledger import Folder, recover_ledger
 from tests.fakes.scripted import AFTER, ENDS_THE_RUN, Failure, Write, error_of, once
 from tests.fakes.virtual_loop import VirtualClock, run
-from tests.pure.whole_runs import RUN, WholeRun, differences
+from tests.pure.whole_runs import HOLDER, RUN, WholeRun, differences
 
-HERE = Holder("host", "boot", 1, 1, 1)
+PROCESSES = LocalProcesses(Holder("host", "boot", 1, 1, HOLDER.pid_namespace), lambda holder: False)
+"""Of the machine on which the run was: its process is gone."""
 RETRIED = (Failure.THROTTLED, Failure.LOST_BEFORE, Failure.LOST_AFTER, *ENDS_THE_RUN)
 """What passes: after these nothing may be left."""
 
@@ -256,10 +258,10 @@ def recovered(killed: Killed, folder: Path, *, lands_s: float | None = None) -> 
         cluster.objects, cluster._version = dict(killed.objects), killed.version
         now = clock.now()
         patience = Patience(clock, now.mono_ns + 600 * 10**9)
-        site = Site(cluster, patience, HERE, lambda line: None)
+        context = RecoveryContext(cluster, patience, PROCESSES, lambda line: None)
         read = read_ledger(ledger)
         landing = asyncio.create_task(land(cluster, killed.late, lands_s))
-        found = await recover_ledger(site, Folder(ledger, read, RUN, now.wall_ns, same_cluster=True))
+        found = await recover_ledger(context, RunLedger(ledger, read, RUN, now.wall_ns, same_cluster=True))
         await landing
         return cluster, found
 

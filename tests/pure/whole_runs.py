@@ -45,8 +45,8 @@ from tests.fakes.scripted import Failing, Failure, ScriptedCluster
 from tests.fakes.virtual_loop import VirtualClock, VirtualLoop
 
 RUN = "exp-20260101T000000-0a1b2c3d"
-HOLDER = Holder("host", "boot", 4_194_303, 1, 1)
-"""A process that is gone, for whoever looks from the same machine."""
+HOLDER = Holder("host", "boot", 7, 12345, 1)
+"""The process of the run."""
 NODES = ("n1", "n2")
 SPOT = Taint("spot", Effect.NO_EXECUTE, "x")
 GPU = Taint("gpu", Effect.NO_SCHEDULE, "ours")

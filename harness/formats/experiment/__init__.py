@@ -5,7 +5,22 @@ Data runs: text -> `document` (nodes with positions) -> `read` along the declara
 from the same declaration.
 """
 
-from harness.formats.experiment.files import Examined, examine, experiment_files, read_experiment, validate
+from harness.formats.experiment.files import (
+    Examined,
+    examine,
+    experiment_files,
+    read_experiment,
+    read_experiment_text,
+    validate,
+)
 from harness.formats.experiment.schema import json_schema
 
-__all__ = ["Examined", "examine", "experiment_files", "json_schema", "read_experiment", "validate"]
+__all__ = [
+    "Examined",
+    "examine",
+    "experiment_files",
+    "json_schema",
+    "read_experiment",
+    "read_experiment_text",
+    "validate",
+]
