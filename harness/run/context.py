@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Protocol
 
 from harness.clock import Clock
@@ -13,18 +12,10 @@ from harness.cluster.ports import LoadDriver, Metrics, Progress
 from harness.history.record import Recorder
 from harness.model.experiment import Experiment, Fault
 from harness.model.plan import Step
+from harness.model.result import RunState as RunState
 from harness.model.world import World
 from harness.run.observe import Observer
 from harness.run.workload import Workload
-
-
-class RunState(StrEnum):
-    """How a run ended."""
-
-    COMPLETED = "completed"
-    ABORTED = "aborted"
-    INTERRUPTED = "interrupted"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)

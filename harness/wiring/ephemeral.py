@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness import lab as labs
-from harness.errors import UsageError
 from harness.lab.flags import parse_flag
 from harness.lab.topology import Topology, default_topology, read_topology_file
 from harness.lab.values import LabSpec
@@ -49,10 +48,7 @@ def _spec(name: str, experiment: Experiment) -> LabSpec:
 
 
 def topology_of(experiment: Experiment) -> Topology:
-    """The nodes that the experiment's lab has; UsageError for a file that is no topology."""
+    """The nodes that the experiment's lab has; InvalidFile for a file that is no topology, or cannot be read."""
     if experiment.lab.topology is None:
         return default_topology()
-    try:
-        return read_topology_file(Path(experiment.lab.topology))
-    except UsageError as error:
-        raise UsageError(f"{experiment.source}: lab.topology {error}") from error
+    return read_topology_file(Path(experiment.lab.topology))

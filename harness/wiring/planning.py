@@ -6,7 +6,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import msgspec
 
@@ -14,8 +14,9 @@ from harness.clock import Clock
 from harness.cluster.reference import ClusterRef
 from harness.errors import UsageError
 from harness.files import read_regular
-from harness.impact.diff import PlanDiff, check_plan, compare
+from harness.impact.diff import check_plan, compare
 from harness.impact.request import PlanInput
+from harness.model.plan_file import PlanDiff, PlanFile
 from harness.semantics.eviction.settings import Settings
 from harness.snapshot import Header, read_world
 from harness.snapshot.capture import capture, save
@@ -66,9 +67,9 @@ def read_plans(first: Path, second: Path) -> PlanDiff:
     return compare(_read_plan(first), _read_plan(second))
 
 
-def _read_plan(path: Path) -> dict[str, Any]:
+def _read_plan(path: Path) -> PlanFile:
     try:
-        return dict(check_plan(msgspec.json.decode(read_regular(path, follow_link=True)), where=str(path)))
+        return check_plan(msgspec.json.decode(read_regular(path, follow_link=True)), where=str(path))
     except msgspec.DecodeError as error:
         raise UsageError(f"{path} is no JSON: {error}") from error
     except (RecursionError, UnicodeDecodeError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.formats.script.fields import VERSION
 from harness.model.scenario import (
     CreatePod,
     DeletePod,
@@ -14,8 +15,6 @@ from harness.model.scenario import (
     SetTolerations,
     Write,
 )
-
-VERSION = 1
 
 
 def to_plain(scenario: Scenario) -> dict[str, Any]:
