@@ -8,10 +8,9 @@ from typing import Any
 
 from harness.cli.parser import verb_parser
 from harness.errors import ExitCode
-from harness.formats.experiment import json_schema
-from harness.formats.experiment.reference import reference
 from harness.formats.script import reference as script
 from harness.formats.topology import reference as topology
+from harness.wiring.experiments import json_schema, reference
 
 _KINDS = {
     "experiment": (json_schema, reference),

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from harness.clock import Clock
 from harness.cluster.reference import ClusterRef
-from harness.formats.experiment import read_experiment
 from harness.impact import PolicyPlan
 from harness.impact.experiments import plan_experiment
 from harness.impact.request import PlanInput
@@ -19,6 +18,7 @@ from harness.model.state import ClusterState, Node, amount
 from harness.semantics.eviction.settings import Settings
 from harness.snapshot.control_plane import settings_of
 from harness.wiring.ephemeral import topology_of
+from harness.wiring.experiments import read_experiment
 from harness.wiring.planning import read_input
 
 

@@ -17,10 +17,10 @@ from harness.cluster.reference import ClusterRef
 from harness.engine import FinishedRun, RunCluster, RunPorts, RunRequest, StopSignal, execute, new_run_id
 from harness.errors import InvalidFile
 from harness.formats.document import read_text
-from harness.formats.experiment.files import examine_text
 from harness.lab import root_notice
 from harness.model.experiment import Experiment, Load
 from harness.wiring.ephemeral import lab_for
+from harness.wiring.experiments import examine_text
 from harness.wiring.load import LoadgenDriver, load_config
 from harness.wiring.sessions import ClusterSession, open_session
 from harness.wiring.signals import stopped_by_signals

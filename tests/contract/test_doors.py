@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.formats.experiment import read_experiment
 from harness.wiring.ephemeral import topology_of
+from harness.wiring.experiments import read_experiment
 from tests.contract.test_bad_ends import as_before
 from tests.contract.test_bad_weather import world
 from tests.fakes import api_command

@@ -17,10 +17,7 @@ from jsonschema import Draft202012Validator
 
 from harness.errors import InvalidFile
 from harness.formats.document import parse
-from harness.formats.experiment import experiment_files, json_schema
 from harness.formats.experiment.fields import FILE
-from harness.formats.experiment.files import examine_text
-from harness.formats.experiment.reference import reference
 from harness.formats.nodes import plain
 from harness.formats.read import default_of
 from harness.formats.script import parse_script
@@ -28,6 +25,7 @@ from harness.formats.script import reference as script
 from harness.formats.shapes import ListOf, OneOf, Record, Shape
 from harness.formats.topology import read_topology
 from harness.formats.topology import reference as topology
+from harness.wiring.experiments import examine_text, experiment_files, json_schema, reference
 
 ROOT = Path(__file__).parents[2]
 VALIDATOR = Draft202012Validator(json_schema())

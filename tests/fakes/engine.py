@@ -11,10 +11,10 @@ from harness.clock import SystemClock
 from harness.cluster.ports import Json, Tick, Traffic
 from harness.cluster.undo import Holder
 from harness.engine import RunCluster, RunPorts, RunRequest
-from harness.formats.experiment import read_experiment_text
 from harness.model.experiment import Experiment, Load
 from harness.semantics.eviction.settings import BUSY, Settings
 from harness.testing import FakeCluster
+from harness.wiring.experiments import read_experiment_text
 from tests.fakes import api_objects
 
 SPOT = {"key": "spot", "operator": "Exists", "effect": "NoExecute"}

@@ -16,7 +16,7 @@ import pytest
 from harness.cluster.ports import Json
 from harness.engine import FinishedRun, NotStarted, StopSignal, execute, new_run_id
 from harness.errors import ExitCode, InvalidFile, TryLater, UsageError
-from harness.formats.experiment import read_experiment_text
+from harness.wiring.experiments import read_experiment_text
 from harness.wiring.signals import ENDING_SIGNALS, stopped_by_signals
 from tests.fakes.engine import Listener, World, cluster_of, is_as_before, request, text
 

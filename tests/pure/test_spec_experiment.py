@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.formats.experiment.files import examine_text
 from harness.model.experiment import (
     CordonFault,
     Experiment,
@@ -27,6 +26,7 @@ from harness.model.experiment import (
     Target,
 )
 from harness.model.taints import Effect, Taint
+from harness.wiring.experiments import examine_text
 
 FULL = """\
 apiVersion: taintlab.dev/v1alpha1

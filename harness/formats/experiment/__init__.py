@@ -8,19 +8,23 @@ from the same declaration.
 from harness.formats.experiment.files import (
     Examined,
     examine,
+    examine_text,
     experiment_files,
     read_experiment,
     read_experiment_text,
     validate,
 )
+from harness.formats.experiment.reference import reference
 from harness.formats.experiment.schema import json_schema
 
 __all__ = [
     "Examined",
     "examine",
+    "examine_text",
     "experiment_files",
     "json_schema",
     "read_experiment",
     "read_experiment_text",
+    "reference",
     "validate",
 ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from harness.formats.experiment.expectations import ExpectKeys, with_keys
 from harness.formats.experiment.fields import API_VERSION, FILE
 from harness.formats.schema import Schema, schema_of
 
 
-def json_schema() -> Schema:
+def json_schema(expect_keys: ExpectKeys) -> Schema:
     """The schema of a whole file, as a JSON value."""
-    return schema_of(FILE, identity=f"urn:taintlab:{API_VERSION.rpartition('/')[2]}:experiment")
+    return schema_of(with_keys(FILE, expect_keys), identity=f"urn:taintlab:{API_VERSION.rpartition('/')[2]}:experiment")
