@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
-from harness.cluster.patience import Patience, Sleep
+from harness.clock import Clock, sleep
+from harness.cluster.patience import Patience
 from harness.cluster.ports import Cluster, Json
 from harness.cluster.undo import (
     CLAIM_ANNOTATION,
@@ -64,7 +65,7 @@ Intend = Callable[[str, Claim], Awaitable[None]]
 
 
 async def change_node(
-    cluster: Cluster, held: Held, compute: Callable[[Json], dict[str, Any]], *, intend: Intend, sleep: Sleep
+    cluster: Cluster, held: Held, compute: Callable[[Json], dict[str, Any]], *, intend: Intend, clock: Clock
 ) -> Json:
     """Patch a node with what `compute(node)` says (it carries the new claim); the node afterwards.
 
@@ -88,7 +89,7 @@ async def change_node(
         except Conflict:
             if attempt == _ATTEMPTS:
                 raise
-            await sleep(_PAUSE_S)
+            await sleep(clock, _PAUSE_S)
     raise AssertionError("unreachable: the loop returns or raises")
 
 

@@ -9,7 +9,7 @@ from harness.engine.request import RunCluster
 from harness.errors import ClusterError
 from harness.model.experiment import Experiment, Target
 from harness.plan.targets import choose_targets
-from harness.run.conduct import READY_TIMEOUT_S
+from harness.run.interpret import READY_TIMEOUT_S
 from harness.run.observe import NODE_PATH
 from harness.snapshot import nodes_of
 

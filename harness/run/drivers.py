@@ -10,7 +10,7 @@ from typing import Any, assert_never
 from harness.clock import Clock, SystemClock
 from harness.cluster.ledger import Ledger, Record, RecordKind
 from harness.cluster.node_writes import Healed, Held, StillThere, change_node, heal_node, node_path
-from harness.cluster.patience import Patience, Sleep, to_the_end
+from harness.cluster.patience import Patience, to_the_end
 from harness.cluster.ports import Cluster, Components, Json
 from harness.cluster.undo import CORDON, Change, Claim, Holder, cordon, put_taint, renew
 from harness.errors import ClusterError, Conflict, LabError, Refused
@@ -50,10 +50,9 @@ class Drivers:
         holder: Holder | None = None,
         heartbeat: str | None = None,
         clock: Clock | None = None,
-        sleep: Sleep = asyncio.sleep,
     ) -> None:
         """`deadline`: RFC 3339, when the fault should be over. `namespaces`: where the workload's pods are. `holder`:
-        this process. `heartbeat`: RFC 3339, now. `clock`, `sleep`: for waiting between tries.
+        this process. `heartbeat`: RFC 3339, now. `clock`: for waiting between tries.
         """
         self._cluster = cluster
         self._components = components
@@ -66,7 +65,6 @@ class Drivers:
         self._holder = holder
         self._heartbeat = heartbeat
         self._clock = clock or SystemClock()
-        self._sleep = sleep
         self._held: dict[str, Held] = {}
         self._intended: dict[str, tuple[str, str]] = {}
         self._lost: set[str] = set()
@@ -101,7 +99,7 @@ class Drivers:
         """
         if deadline_ns is None:
             deadline_ns = self._clock.now().mono_ns + int(HEAL_STEP_S * 1e9)
-        patience = Patience(self._clock, self._sleep, deadline_ns, give_up)
+        patience = Patience(self._clock, deadline_ns, give_up)
         match fault:
             case TaintFault(taint=taint):
                 return await self._heal_one(node, taint.identity, patience)
@@ -118,7 +116,7 @@ class Drivers:
         Never raises: not for a failure, and not when its task is cancelled (`give_up` is the way to end it). Nodes are
         healed on their own, `AT_ONCE` at a time. `deadline_ns`: monotonic, of the clock port.
         """
-        patience = Patience(self._clock, self._sleep, deadline_ns, give_up)
+        patience = Patience(self._clock, deadline_ns, give_up)
         try:
             return await to_the_end(self._heal_nodes(patience))
         except (Exception, asyncio.CancelledError) as error:  # every node has its own line; this is for the rest
@@ -159,7 +157,7 @@ class Drivers:
         async with held.lock:
             before = held.claim
             try:
-                after = await change_node(self._cluster, held, compute, intend=intend, sleep=self._sleep)
+                after = await change_node(self._cluster, held, compute, intend=intend, clock=self._clock)
             except Refused:
                 # What the ledger says must not outlive the refusal: it would be undone on a later recovery.
                 await self._best_effort_intend(held, before or Claim(self._run_id, self._deadline))
