@@ -86,7 +86,7 @@ class ExperimentItem(pytest.Item):
     def _run(self) -> Finished:
         from harness.cli.progress import PlainProgress
         from harness.clock import SystemClock
-        from harness.formats.experiment import read_experiment
+        from harness.wiring.experiments import read_experiment
         from harness.wiring.running import default_folder, run_experiment
         from harness.wiring.sessions import ClusterRef, open_session
         from reports.render import render

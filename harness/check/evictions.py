@@ -10,7 +10,6 @@ from harness.check.record import RunRecord, inconclusive
 from harness.check.sight import Departure, Sight
 from harness.history.query import PodStory, step_records
 from harness.history.read import History
-from harness.model.experiment import TaintFault
 from harness.model.plan import Action, Prediction
 from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import CheckResult, EvictionRow, PodVerdict, Verdict
@@ -59,7 +58,7 @@ def eviction_rows(record: RunRecord) -> list[EvictionRow]:
 
 def _forecast(record: RunRecord, history: History, latency: Latency) -> tuple[Prediction, ...]:
     settings = replace(record.settings, latency=latency)
-    return predict_observed(record.experiment, record.plan, history, settings, horizon_ns=record.horizon_ns)
+    return predict_observed(record.plan, history, settings, horizon_ns=record.horizon_ns)
 
 
 def _missing(record: RunRecord, judged: set[str], stories: dict[str, PodStory], zero_ns: int) -> list[EvictionRow]:
@@ -209,7 +208,8 @@ def _early_allowance_s(record: RunRecord) -> float:
     """Times count from the acknowledgement of writes, but a controller may act as soon as the API server has one: at
     the earliest when it was sent, which on a busy machine is hundreds of milliseconds before.
     """
-    taints = {step.id for step in record.plan.steps if isinstance(step.fault, TaintFault)}
+    faults = {step.id: step.fault for step in record.plan.steps}
+    taints = {step for step, fault in faults.items() if fault is not None and fault.departs_by == TAINT_MANAGER}
     trips_s = (
         (deed.ended_ns - deed.invoked_ns) / 1e9
         for deed in step_records(record.history)

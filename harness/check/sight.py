@@ -25,7 +25,6 @@ from harness.history.query import (
 )
 from harness.history.read import History
 from harness.model import events
-from harness.model.experiment import TaintFault
 from harness.model.taints import Effect, Taint, taints_from_api
 from harness.plan.predict_observed import TAINT_MANAGER
 
@@ -115,7 +114,8 @@ class Sight:
         return True
 
     def _our_taints(self) -> list[Taint]:
-        return [step.fault.taint for step in self._record.plan.steps if isinstance(step.fault, TaintFault)]
+        marks = [step.fault.mark for step in self._record.plan.steps if step.fault is not None]
+        return [mark.taint for mark in marks if mark is not None and mark.taint is not None]
 
     def until_ns(self) -> int:
         """Until when a pod that stayed was seen to stay: the closing list, else the end of looking."""

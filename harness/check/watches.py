@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from harness.check.record import RunRecord, inconclusive
 from harness.history.query import closing_list, covering, unseen
-from harness.model.experiment import CordonFault, TaintFault
+from harness.model.faults import Need
 from harness.model.plan import Action
 from harness.model.verdicts import CheckResult
 
@@ -38,8 +38,8 @@ def _problems(record: RunRecord, resource: str) -> Iterator[str]:
 
 def _needed(record: RunRecord) -> set[str]:
     """What must be listed at the end: without, a watch that died in silence is not told from one that saw nothing."""
-    injections = [step.fault for step in record.plan.steps if step.action is Action.INJECT]
+    injections = [step.fault for step in record.plan.steps if step.action is Action.INJECT and step.fault is not None]
     needed = {"pods"} if record.experiment.expect.evictions and injections else set()
-    if any(isinstance(fault, TaintFault | CordonFault) for fault in injections):
+    if any(Need.NODES in fault.needs for fault in injections):
         needed.add("nodes")
     return needed

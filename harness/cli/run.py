@@ -16,10 +16,10 @@ from harness.cli.progress import progress_for
 from harness.clock import Clock, SystemClock
 from harness.cluster.ports import Progress
 from harness.errors import ExitCode, TaintlabError, worst
-from harness.formats.experiment import read_experiment
 from harness.lab import root_notice
 from harness.model.experiment import Experiment
 from harness.wiring.ephemeral import lab_for
+from harness.wiring.experiments import read_experiment
 from harness.wiring.running import Finished, default_folder, run_experiment
 from harness.wiring.sessions import ClusterRef, open_session
 from reports.render import render

@@ -7,8 +7,7 @@ import json
 from typing import Any
 
 from harness.errors import ExitCode
-from harness.formats.experiment import json_schema
-from harness.formats.experiment.reference import reference
+from harness.wiring.experiments import json_schema, reference
 
 
 def add_parser(subparsers: Any) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import ExitCode, InvalidFile, Problem, shown
-from harness.formats.experiment import Examined, examine, experiment_files
 from harness.formats.values import format_rate
 from harness.model.experiment import Experiment
 from harness.terminal import json_text, one_line
+from harness.wiring.experiments import Examined, examine, experiment_files
 
 
 def add_parser(subparsers: Any) -> None:

@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from harness.history.query import facts, first_injection, step_records
 from harness.history.read import History
 from harness.model import events
-from harness.model.experiment import Experiment, RestartFault
+from harness.model.faults import DisruptionReason, PlannedCluster
 from harness.model.plan import Action, Plan, Prediction
 from harness.model.scenario import (
-    Component,
     CreatePod,
     DeletePod,
     Restart,
@@ -31,7 +30,7 @@ from harness.model.taints import Taint, Toleration, taints_from_api, tolerations
 from harness.semantics.eviction import predict
 from harness.semantics.eviction.settings import Settings
 
-TAINT_MANAGER = "DeletionByTaintManager"
+TAINT_MANAGER = DisruptionReason.TAINT_MANAGER
 _EDGE_S = 0.001
 
 
@@ -44,9 +43,7 @@ class _PodState:
     deleting: bool
 
 
-def predict_observed(
-    experiment: Experiment, plan: Plan, history: History, settings: Settings, *, horizon_ns: int
-) -> tuple[Prediction, ...]:
+def predict_observed(plan: Plan, history: History, settings: Settings, *, horizon_ns: int) -> tuple[Prediction, ...]:
     """What had to become of every pod that was on a target, given what happened; second 0 is the first acknowledged
     injection.
 
@@ -60,7 +57,7 @@ def predict_observed(
     if injection is None or injection.ended_ns is None:
         return ()
     replay = _Replay(set(plan.targets), injection.invoked_ns, injection.ended_ns, history)
-    replay.restarts(history, experiment)
+    replay.restarts(history, plan)
     for entry in history.entries:
         if entry.t_ns > horizon_ns:
             break
@@ -94,13 +91,14 @@ class _Replay:
         self._bound: list[tuple[CreatePod, int | None]] = []
         self._tainted: list[tuple[SetTaints, int | None]] = []
 
-    def restarts(self, history: History, experiment: Experiment) -> None:
-        """Restarts of components that matter, at the instant they were asked for."""
-        components = {f.component for f in experiment.faults if isinstance(f, RestartFault)}
-        for deed in step_records(history):
-            known = deed.subject in components and deed.subject in set(Component)
-            if deed.action == Action.INJECT and known and deed.outcome == "done":
-                self._writes.append(Restart(self._at(deed.invoked_ns), Component(deed.subject)))
+    def restarts(self, history: History, plan: Plan) -> None:
+        """What our faults do that no watch shows: restarts of components, at the instant they were asked for."""
+        faults = {step.id: step.fault for step in plan.steps if step.action is Action.INJECT}
+        for record in step_records(history):
+            fault = faults.get(record.step)
+            if fault is not None and record.outcome == "done":
+                writes = fault.writes(record.subject, PlannedCluster({}, {}), self._at(record.invoked_ns))
+                self._writes += [write for write in writes if isinstance(write, Restart)]
 
     def _at(self, t_ns: int) -> float:
         return (t_ns - self._zero_ns) / 1e9

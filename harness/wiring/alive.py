@@ -7,7 +7,7 @@ import socket
 from datetime import datetime
 from pathlib import Path
 
-from harness.cluster.undo import Claim, Holder
+from harness.cluster.undo import Holder, NodeUndo
 from harness.lab.processes import ProcessId
 
 HEARTBEAT_S = 90.0
@@ -40,7 +40,7 @@ def _pid_namespace() -> int:
         return 0
 
 
-def sign_of_life(claim: Claim, *, here: Holder, wall_ns: int) -> str:
+def sign_of_life(claim: NodeUndo, *, here: Holder, wall_ns: int) -> str:
     """Why the run of `claim` counts as alive, in words; "" when it does not.
 
     A holder in our own boot and pid namespace is looked up: its pid with its start time, which no later process shares.

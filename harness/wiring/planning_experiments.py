@@ -11,29 +11,23 @@ from urllib.parse import urlsplit
 
 from harness.clock import Clock
 from harness.errors import UsageError
-from harness.formats.experiment import read_experiment
+from harness.formats.values import format_duration
 from harness.impact import Change, Expectation, PolicyPlan, PredictedEvictions, assess, judge
 from harness.impact.applied import applied, counted_budgets
 from harness.impact.evictions import pods_on, world_node, world_pod
 from harness.impact.impact import workload_of
 from harness.lab.topology import Topology, default_topology, read_topology_file
-from harness.model.experiment import (
-    CordonFault,
-    Experiment,
-    Manifest,
-    PhaseName,
-    RestartFault,
-    TaintFault,
-    TolerationsFault,
-)
+from harness.model.experiment import Experiment, Manifest, PhaseName
+from harness.model.faults import Fault
 from harness.model.state import HOSTNAME_LABEL, ClusterState, Node, amount
 from harness.model.world import World
 from harness.plan.predict import predict_planned
-from harness.plan.schedule import describe, make_steps
+from harness.plan.schedule import make_steps
 from harness.plan.targets import choose_targets
 from harness.semantics.eviction.settings import Settings
 from harness.snapshot.control_plane import settings_of
 from harness.snapshot.manifests import new_pods, with_objects
+from harness.wiring.experiments import read_experiment
 from harness.wiring.planning import PlanInput, read_input
 from harness.wiring.sessions import ClusterRef
 
@@ -57,23 +51,24 @@ def plan_experiment(experiment: Experiment, seen: PlanInput, expectations: Seque
     world = World(tuple(nodes), tuple(map(world_pod, pods)), inventory.kubernetes_version)
     steps = make_steps(experiment, targets)
     predictions = {p.pod: p for p in predict_planned(experiment, steps, targets, world, seen.settings)}
-    change = Change(
-        targets=targets,
-        taints=tuple(fault.taint for fault in experiment.faults if isinstance(fault, TaintFault)),
-        cordon=any(isinstance(fault, CordonFault) for fault in experiment.faults),
-    )
-    known = (TaintFault, CordonFault, RestartFault, TolerationsFault)
-    unplanned = tuple(
-        f"what {describe(f)} does: plans do not know this fault" for f in experiment.faults if not isinstance(f, known)
-    )
+    marks = [fault.mark for fault in experiment.faults if fault.mark is not None]
+    taints = tuple(mark.taint for mark in marks if mark.taint is not None)
+    change = Change(targets, taints, cordon=any(mark.taint is None for mark in marks))
+    unplanned = tuple(f"{fault}: {fault.unplanned}" for fault in experiment.faults if fault.unplanned)
     departures = PredictedEvictions(pods, tuple(predictions[pod.key] for pod in pods))
-    words = [describe(fault) for fault in experiment.faults]
+    words = [_words(fault) for fault in experiment.faults]
     impact = assess(inventory, change, departures, seen.settings, words=words)
     measured = any(PhaseName.FAULT in slo.phases for slo in experiment.expect.slos)
     served = _served(experiment) if measured else None
     asked = tuple(dict.fromkeys([*expectations, *([Expectation.NO_OUTAGE] if measured else [])]))
     impact = replace(impact, notes=seen.notes + notes, unplanned=unplanned)
     return judge(impact, asked, source=seen.source, title=experiment.name, served=served)
+
+
+def _words(fault: Fault) -> str:
+    """What is done and when, counted from the start of the fault phase: ``taint spot=x:NoExecute at 5s for 10s``."""
+    at = f" at {format_duration(fault.at_s)}" if fault.at_s else ""
+    return f"{fault}{at}" + (f" for {format_duration(fault.for_s)}" if fault.for_s is not None else "")
 
 
 def _served(experiment: Experiment) -> str | None:

@@ -14,8 +14,9 @@ from harness.cluster.patience import Patience
 from harness.cluster.ports import Cluster, Json
 from harness.cluster.removal import GONE_WITHIN_S, Removal, labelled_in, pods_left, remove_object, why_left
 from harness.cluster.survey import ClaimedNode, Labelled, Thing, claimed_nodes, each, labelled_objects, look
-from harness.cluster.undo import Claim, Holder
+from harness.cluster.undo import Holder, NodeUndo
 from harness.errors import ClusterError, UsageError
+from harness.faults.registry import UNDO
 from harness.wiring.alive import sign_of_life
 from reports.words import one_line
 
@@ -41,7 +42,7 @@ class Site:
         now_ns = self.patience.clock.now().mono_ns
         return self.patience.until(min(self.patience.deadline_ns, now_ns + int(seconds * 1e9)))
 
-    def sign_of_life(self, claim: Claim) -> str:
+    def sign_of_life(self, claim: NodeUndo) -> str:
         """Why the claim's run counts as alive; "" when it does not."""
         return sign_of_life(claim, here=self.here, wall_ns=self.patience.clock.now().wall_ns)
 
@@ -85,7 +86,7 @@ def alive_error(run: str, why: str) -> UsageError:
 
 
 async def undo_node(
-    site: Site, book: Book, name: str, claim: Claim, *, run: str, uid: str, copy_only: bool
+    site: Site, book: Book, name: str, claim: NodeUndo, *, run: str, uid: str, copy_only: bool
 ) -> str | None:
     """Heal one node and say so in `book`; how it was healed ("": the usual way), None when it is not.
 
@@ -99,6 +100,7 @@ async def undo_node(
             claim,
             run=run,
             patience=site.tries(),
+            kinds=UNDO,
             uid=uid,
             fence_first=True,
             copy_only=copy_only,
@@ -120,7 +122,7 @@ async def recover_claims(site: Site, *, run: str | None) -> Recovered:
     UsageError when `run` is still alive; of several runs, a living one is left alone and named.
     """
     book = Book()
-    nodes, unknown = await claimed_nodes(site.cluster, site.patience)
+    nodes, unknown = await claimed_nodes(site.cluster, site.patience, UNDO)
     book.remaining += [f"not known: {text}" for text in unknown]
     alive = _alive(site, nodes)
     if run is not None and run in alive:
@@ -129,7 +131,7 @@ async def recover_claims(site: Site, *, run: str | None) -> Recovered:
     seen = await labelled_objects(site.cluster, site.patience)
     book.remaining += [f"not known: {text}" for text in seen.unknown]
     for thing in () if site.force else seen.things:
-        sign = site.sign_of_life(Claim(thing.run, "", holder=thing.holder))
+        sign = site.sign_of_life(NodeUndo(thing.run, "", holder=thing.holder))
         if sign:
             alive.setdefault(thing.run, sign)
     if run is not None and run in alive:
@@ -150,7 +152,7 @@ def _alive(site: Site, nodes: Iterable[ClaimedNode]) -> dict[str, str]:
 async def _undo_claims(
     site: Site, book: Book, nodes: Iterable[ClaimedNode], *, run: str | None, alive: dict[str, str]
 ) -> None:
-    due: list[tuple[str, str, Claim]] = []
+    due: list[tuple[str, str, NodeUndo]] = []
     for node in nodes:
         if node.claim is None:
             book.remaining.append(f"node {node.name}: {node.problem}")
@@ -162,7 +164,7 @@ async def _undo_claims(
             due.append((node.name, node.uid, node.claim))
             site.say(f"will undo on node {node.name}: {node.claim.words()} (run {node.claim.run})")
 
-    async def one(item: tuple[str, str, Claim]) -> None:
+    async def one(item: tuple[str, str, NodeUndo]) -> None:
         name, uid, claim = item
         await undo_node(site, book, name, claim, run=claim.run, uid=uid, copy_only=False)
 

@@ -13,8 +13,9 @@ from harness.cluster.ledger import RUN_LABEL, Ledger, LedgerRead, Record, Record
 from harness.cluster.node_writes import node_path
 from harness.cluster.ports import Json
 from harness.cluster.survey import Thing, claimed_nodes, each, look, thing_of
-from harness.cluster.undo import Claim, claim_of, own_claim, parse_claim
+from harness.cluster.undo import NodeUndo, claim_of, own_claim, parse_claim
 from harness.errors import ClusterError, NotFound, UsageError
+from harness.faults.registry import UNDO
 from harness.wiring.recovering import Book, Recovered, Site, alive_error, remove, tell_pods, tell_removed, undo_node
 
 SETTLE_S = 10.0
@@ -46,7 +47,7 @@ class _Node:
 
     record: Record
     healed: bool
-    claim: Claim | None = None
+    claim: NodeUndo | None = None
     now: Json | None = None
     unseen: str = ""
     problem: str = ""
@@ -58,7 +59,7 @@ class _Node:
 
     def holds(self, run: str) -> bool:
         """Whether the node carries a claim of the run."""
-        return self.now is not None and bool(run) and own_claim(self.now, run) is not None
+        return self.now is not None and bool(run) and own_claim(self.now, run, UNDO) is not None
 
 
 async def recover_ledger(site: Site, folder: Folder) -> Recovered:
@@ -98,7 +99,7 @@ async def _look(site: Site, records: Iterable[tuple[Record, bool]]) -> list[_Nod
         if not _NODE_NAME.fullmatch(record.subject):
             return replace(node, problem=f"{record.subject!r} cannot name a node")
         try:
-            claim = parse_claim(record.undo, node=record.subject) if record.undo else None
+            claim = parse_claim(record.undo, node=record.subject, kinds=UNDO) if record.undo else None
         except ClusterError as error:
             return replace(node, problem=f"its undo in the ledger cannot be read: {error}")
         try:
@@ -123,9 +124,9 @@ def _run_of(nodes: Iterable[_Node]) -> str:
     return ""
 
 
-def _claim_on(node: _Node) -> Claim | None:
+def _claim_on(node: _Node) -> NodeUndo | None:
     try:
-        return None if node.now is None else claim_of(node.now)
+        return None if node.now is None else claim_of(node.now, UNDO)
     except ClusterError:
         return None
 
@@ -136,7 +137,7 @@ def _refuse_living(site: Site, folder: Folder, nodes: Iterable[_Node], run: str)
     if is_held(folder.ledger):
         raise alive_error(run, "it holds its ledger")
     for node in nodes:
-        claim = own_claim(node.now, run) if node.now is not None else None
+        claim = own_claim(node.now, run, UNDO) if node.now is not None else None
         sign = site.sign_of_life(claim) if claim is not None else ""
         if sign:
             raise alive_error(run, f"{sign} (node {node.record.subject})")
@@ -199,12 +200,12 @@ async def _undo(site: Site, book: Book, marks: _Marks, node: _Node, *, run: str,
         book.remaining.append(f"node {name}: {node.record.what}: {why}")
         return
     if claim is None and node.now is not None:
-        claim = own_claim(node.now, run)
+        claim = own_claim(node.now, run, UNDO)
     if claim is None and (node.unseen or (node.now is not None and _shows(node.now, node.record.what))):
         why = f"not known: {node.unseen}" if node.unseen else "the ledger holds no undo and the node no claim"
         book.remaining.append(f"node {name}: {node.record.what}: {why}")
         return
-    claim = claim or Claim(run, "")
+    claim = claim or NodeUndo(run, "")
     how = await undo_node(site, book, name, claim, run=run, uid=node.record.uid, copy_only=True)
     if how is not None:
         marks.healed(node.record, how)
@@ -283,7 +284,7 @@ def _settle_ns(site: Site, folder: Folder) -> int:
 
 async def _name_others(site: Site, book: Book, nodes: list[_Node], run: str) -> None:
     """Nodes that carry a claim of this run and that the ledger does not name: never touched, but said."""
-    claimed, unknown = await claimed_nodes(site.cluster, site.patience)
+    claimed, unknown = await claimed_nodes(site.cluster, site.patience, UNDO)
     book.notes += [f"other nodes could not be looked at: {text}" for text in unknown]
     named = {node.record.subject for node in nodes}
     for node in claimed:

@@ -23,6 +23,7 @@ from harness.cluster.ledger import Header, Ledger
 from harness.cluster.ports import Progress
 from harness.cluster.undo import Holder, claim_of
 from harness.errors import CannotRecord, ClusterError, HealFailed, TaintlabError
+from harness.faults.registry import FAULTS, UNDO
 from harness.files import write_whole
 from harness.history import folder as folders
 from harness.history.folder import RunFolder, write_json
@@ -35,7 +36,7 @@ from harness.model.experiment import Experiment
 from harness.model.plan import Plan
 from harness.model.world import World, node_from_api
 from harness.plan.predict import predict_planned
-from harness.plan.schedule import describe, make_steps
+from harness.plan.schedule import make_steps
 from harness.plan.targets import choose_targets
 from harness.run.conduct import READY_TIMEOUT_S, Conductor
 from harness.run.context import RunContext, RunOutcome
@@ -170,7 +171,7 @@ async def _preflight(experiment: Experiment, place: ClusterSession, clock: Clock
     listed = (await place.cluster.list(NODE_PATH)).items
     targets = choose_targets(experiment.target, [node_from_api(node) for node in listed])
     for node in listed:
-        claim = claim_of(node) if node["metadata"]["name"] in targets else None
+        claim = claim_of(node, UNDO) if node["metadata"]["name"] in targets else None
         if claim is not None:
             name = node["metadata"]["name"]
             fix = "wait for it, or take its changes off with `taintlab recover`"
@@ -230,6 +231,7 @@ async def _conduct(
                 observer=observer,
                 recorder=recorder,
                 ledger=ledger,
+                kinds=FAULTS,
                 run_id=identity.run,
                 deadline=wall_text(now.wall_ns + longest_ns),
                 namespaces=namespaces,
@@ -280,7 +282,7 @@ def _announce(experiment: Experiment, place: ClusterSession, targets: tuple[str,
     for note in place.notes:
         progress.say(f"note: {note}")
     for fault in experiment.faults:
-        progress.say(f"will put {describe(fault)}" + (f" on {', '.join(targets)}" if targets else ""))
+        progress.say(f"will put {fault}" + (f" on {', '.join(targets)}" if targets else ""))
 
 
 def _write_versions(folder: RunFolder, place: ClusterSession, world: World) -> None:

@@ -14,6 +14,7 @@ from harness.cluster.patience import Patience
 from harness.cluster.ports import Cluster
 from harness.cluster.survey import claimed_nodes, labelled_objects
 from harness.errors import ClusterError, UsageError
+from harness.faults.registry import UNDO
 from harness.history import folder as folders
 from harness.history.read import read_history
 from harness.wiring.alive import this_process
@@ -80,7 +81,7 @@ async def status_verb(where: ClusterRef) -> Seen:
 
 async def look_around(cluster: Cluster, patience: Patience, *, run: str | None = None) -> Seen:
     """Everything on the cluster that carries our claim or label, of run `run` or of any."""
-    nodes, unknown = await claimed_nodes(cluster, patience)
+    nodes, unknown = await claimed_nodes(cluster, patience, UNDO)
     found = []
     for node in nodes:
         path = f"/api/v1/nodes/{node.name}"

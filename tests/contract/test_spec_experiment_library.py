@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.formats.experiment import experiment_files, read_experiment
 from harness.formats.experiment.manifests import pod_template
 from harness.model.experiment import Experiment
 from harness.model.taints import tolerations_from_api
@@ -15,6 +14,7 @@ from harness.plan.predict import predict_planned
 from harness.plan.schedule import make_steps
 from harness.plan.targets import choose_targets
 from harness.semantics.eviction.settings import Settings
+from harness.wiring.experiments import experiment_files, read_experiment
 
 LIBRARY = Path(__file__).parents[2] / "experiments"
 NODES = (("general-1", "general"), ("general-2", "general"), ("spot-1", "spot"), ("spot-2", "spot"))

@@ -6,7 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
-from harness.formats.experiment import read_experiment
+from harness.wiring.experiments import read_experiment
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/how-to/write-an-experiment.md"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.formats.experiment.files import examine_text
+from harness.wiring.experiments import examine_text
 from harness.wiring.load import load_config
 
 

@@ -14,11 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from harness.faults.registry import FAULTS
 from harness.formats.document import parse
-from harness.formats.experiment import experiment_files, json_schema
-from harness.formats.experiment.fields import FILE
-from harness.formats.experiment.files import examine_text
-from harness.formats.experiment.reference import reference
+from harness.formats.experiment.fields import file_shape
 from harness.formats.nodes import plain
 from harness.formats.read import default_of
 from harness.formats.shapes import ListOf, OneOf, Record, Shape
@@ -286,7 +284,7 @@ def records(shape: Shape) -> Iterator[Record]:
             return
 
 
-MODELLED = [record for record in records(FILE) if dataclasses.is_dataclass(record.build)]
+MODELLED = [record for record in records(file_shape(FAULTS)) if dataclasses.is_dataclass(record.build)]
 
 
 @pytest.mark.parametrize("record", MODELLED, ids=lambda record: record.title)

@@ -20,9 +20,9 @@ from uuid import uuid4
 import pytest
 
 from harness import lab as labs
-from harness.formats.experiment import read_experiment
 from harness.lab.api import Api
 from harness.model.experiment import Experiment, Manifest
+from harness.wiring.experiments import read_experiment
 from tests.lab.cli import injected, started, wait_for
 from tests.lab.derived import LIBRARY, NAMESPACE, POOL, derive
 from tests.lab.too_busy import tell_if_busy, too_busy_for

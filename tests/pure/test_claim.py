@@ -8,22 +8,11 @@ from typing import Any
 
 import pytest
 
-from harness.cluster.undo import (
-    CLAIM_ANNOTATION,
-    CORDON,
-    Change,
-    Claim,
-    Holder,
-    claim_of,
-    cordon,
-    ours_on,
-    parse_claim,
-    put_taint,
-    release,
-    renew,
-)
+from harness.cluster.undo import CLAIM_ANNOTATION, Holder, NodeUndo
 from harness.errors import ClusterError
+from harness.faults.cordon import CordonChange
 from harness.model.taints import Effect, Taint
+from tests.pure.node_undo import CORDON, claim_of, cordon, id_of, ours_on, parse_claim, put_taint, release, renew
 
 SPOT = Taint("spot", Effect.NO_EXECUTE, "x")
 OTHERS_SAME_KEY = Taint("spot", Effect.NO_SCHEDULE, "admin", "2026-01-01T00:00:00Z")
@@ -59,7 +48,7 @@ def tainted(before: dict[str, Any], taint: Taint = SPOT, run: str = "r1") -> dic
     return merged(before, put_taint(before, taint, run=run, deadline="2026-01-01T00:01:00Z"))
 
 
-def released(now: dict[str, Any], what: Change | None = None) -> dict[str, Any]:
+def released(now: dict[str, Any], what: str | None = None) -> dict[str, Any]:
     """`now` after our undo."""
     claim = claim_of(now)
     assert claim is not None
@@ -91,11 +80,11 @@ def test_two_taints_and_a_cordon_come_off_one_by_one(before: dict[str, Any]) -> 
     during = tainted(tainted(before), second)
     during = merged(during, cordon(during, run="r1", deadline="2026-01-01T00:01:00Z"))
     assert during["spec"]["unschedulable"] is True
-    during = released(during, SPOT.identity)
+    during = released(during, id_of(SPOT))
     assert second.to_api() in during["spec"]["taints"]
     during = released(during, CORDON)
     assert CLAIM_ANNOTATION in during["metadata"]["annotations"]
-    assert released(during, second.identity) == before
+    assert released(during, id_of(second)) == before
 
 
 def test_patches_are_guarded_by_the_resource_version() -> None:
@@ -143,7 +132,7 @@ def test_taints_that_others_added_meanwhile_stay() -> None:
     assert released(during)["spec"]["taints"] == [newcomer, ANOTHER.to_api()]
 
 
-def copy_of(during: dict[str, Any]) -> Claim:
+def copy_of(during: dict[str, Any]) -> NodeUndo:
     """The claim as the process or the ledger holds it."""
     claim = claim_of(during)
     assert claim is not None
@@ -207,7 +196,7 @@ def test_holder_and_heartbeat_are_kept_and_renewed() -> None:
     renewed = claim_of(merged(during, patch))
     assert renewed is not None
     assert (renewed.holder, renewed.heartbeat) == (holder, "2026-01-01T00:00:30Z")
-    assert renewed.taints == copy_of(during).taints
+    assert renewed.changes == copy_of(during).changes
     assert renew(during, "r2", "now") is None
     assert renew(node(), "r1", "now") is None
     assert Holder.parse(holder.to_api()) == holder
@@ -221,7 +210,7 @@ def test_a_holder_that_is_none_is_a_value_error(value: object) -> None:
 
 def test_a_claim_of_an_older_release_is_read() -> None:
     old = '{"version":1,"run":"r","deadline":"d","taints":[],"unschedulableBefore":false}'
-    assert parse_claim(old, node="n") == Claim("r", "d", (), False)
+    assert parse_claim(old, node="n") == NodeUndo("r", "d", (CordonChange(False),))
 
 
 GOOD = copy_of(tainted(node(OTHERS_SAME_IDENTITY))).to_json()
@@ -246,7 +235,7 @@ BAD = {
     "no text": None,
     "a list": ["x"],
     "a holder that is none": GOOD[:-1] + ',"holder":7}',
-    "version as a text": GOOD.replace('"version":1', '"version":"1"'),
+    "version as a text": GOOD.replace('"version":2', '"version":"2"'),
 }
 
 
@@ -259,7 +248,7 @@ def test_any_bad_claim_is_one_cluster_error_that_names_the_node(raw: Any) -> Non
 
 def test_a_claim_of_another_version_is_not_undone_by_the_rules_of_this_one() -> None:
     with pytest.raises(ClusterError, match="written by another version"):
-        parse_claim(GOOD.replace('"version":1', '"version":2'), node="n")
+        parse_claim(GOOD.replace('"version":2', '"version":3'), node="n")
 
 
 def test_an_unreadable_annotation_is_not_written_but_told() -> None:

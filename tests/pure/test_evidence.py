@@ -13,9 +13,11 @@ from harness.check.record import RunRecord
 from harness.check.traffic import traffic_of
 from harness.check.validity import gates
 from harness.errors import ExitCode
+from harness.faults.cordon import CordonFault
+from harness.faults.taint import TaintFault
 from harness.history.read import History
 from harness.model import events
-from harness.model.experiment import CordonFault, Expect, Manifest, RecoveryExpectation, TaintFault
+from harness.model.experiment import Expect, Manifest, RecoveryExpectation
 from harness.model.plan import Prediction
 from harness.model.taints import Effect, Taint, Toleration
 from harness.model.verdicts import PodVerdict, Verdict

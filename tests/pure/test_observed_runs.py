@@ -17,11 +17,14 @@ import pytest
 from harness.check.judge import Judgement, judge
 from harness.check.record import RunRecord
 from harness.errors import Indeterminate, Refused, TryLater
+from harness.faults.cordon import CordonFault
+from harness.faults.taint import TaintFault
 from harness.history.query import facts
 from harness.history.read import read_history
 from harness.history.record import Recorder
 from harness.model import events
-from harness.model.experiment import CordonFault, Expect, Fault, Manifest, Phases, RecoveryExpectation, TaintFault
+from harness.model.experiment import Expect, Manifest, Phases, RecoveryExpectation
+from harness.model.faults import Fault
 from harness.model.plan import Action, Plan, Prediction, Step
 from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import PodVerdict, Verdict

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster.undo import Claim
+from harness.cluster.undo import NodeUndo
 from harness.errors import UsageError
 from harness.wiring.alive import sign_of_life, this_process
 from harness.wiring.reaching import is_where, lab_is_gone, of_folder
@@ -44,7 +44,7 @@ def stamp(age_s: float) -> str:
     ],
 )
 def test_a_sign_of_life(holder: object, heartbeat: str | None, alive: bool) -> None:
-    claim = Claim("r", "d", holder=holder, heartbeat=heartbeat)  # type: ignore[arg-type]
+    claim = NodeUndo("r", "d", holder=holder, heartbeat=heartbeat)  # type: ignore[arg-type]
     assert bool(sign_of_life(claim, here=HERE, wall_ns=NOW_S * 10**9)) is alive
 
 

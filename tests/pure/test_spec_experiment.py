@@ -12,21 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.formats.experiment.files import examine_text
-from harness.model.experiment import (
-    CordonFault,
-    Experiment,
-    Load,
-    PhaseName,
-    Phases,
-    Requirement,
-    RestartFault,
-    Slo,
-    SloKind,
-    TaintFault,
-    Target,
-)
+from harness.faults.cordon import CordonFault
+from harness.faults.restart import RestartFault
+from harness.faults.taint import TaintFault
+from harness.model.experiment import Experiment, Load, PhaseName, Phases, Requirement, Slo, SloKind, Target
 from harness.model.taints import Effect, Taint
+from harness.wiring.experiments import examine_text
 
 FULL = """\
 apiVersion: taintlab.dev/v1alpha1

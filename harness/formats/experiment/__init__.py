@@ -5,7 +5,24 @@ Data runs: text -> `document` (nodes with positions) -> `read` along the declara
 from the same declaration.
 """
 
-from harness.formats.experiment.files import Examined, examine, experiment_files, read_experiment, validate
+from harness.formats.experiment.files import (
+    Examined,
+    examine,
+    examine_text,
+    experiment_files,
+    read_experiment,
+    validate,
+)
+from harness.formats.experiment.reference import reference
 from harness.formats.experiment.schema import json_schema
 
-__all__ = ["Examined", "examine", "experiment_files", "json_schema", "read_experiment", "validate"]
+__all__ = [
+    "Examined",
+    "examine",
+    "examine_text",
+    "experiment_files",
+    "json_schema",
+    "read_experiment",
+    "reference",
+    "validate",
+]

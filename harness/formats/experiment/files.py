@@ -9,7 +9,8 @@ from pathlib import Path
 
 from harness.errors import InvalidFile, Problem
 from harness.formats.document import Parsed, is_file, is_folder, parse, read_text
-from harness.formats.experiment.fields import FILE, KIND, Written
+from harness.formats.experiment.fields import KIND, Written, file_shape
+from harness.formats.experiment.kinds import Kinds
 from harness.formats.experiment.semantic import check
 from harness.formats.experiment.workload import read_workload
 from harness.formats.nodes import START, Node, Scalar, Table, shorten
@@ -29,17 +30,19 @@ class Examined:
     problems: tuple[Problem, ...]
 
 
-def read_experiment(path: Path | str) -> Experiment:
-    """The experiment in the file `path`. InvalidFile with every problem of it and of the manifests it names."""
-    examined = examine(Path(path))
+def read_experiment(path: Path | str, kinds: Kinds) -> Experiment:
+    """The experiment in the file `path`, with faults of `kinds`. InvalidFile with every problem of it and of the
+    manifests it names.
+    """
+    examined = examine(Path(path), kinds)
     if examined.experiment is None:
         raise InvalidFile(examined.problems)
     return examined.experiment
 
 
-def validate(paths: Iterable[Path | str]) -> list[Problem]:
+def validate(paths: Iterable[Path | str], kinds: Kinds) -> list[Problem]:
     """Every problem of these experiment files; a folder stands for the experiments in it. Empty when all is well."""
-    return [problem for file in experiment_files(paths) for problem in examine(file).problems]
+    return [problem for file in experiment_files(paths) for problem in examine(file, kinds).problems]
 
 
 def experiment_files(paths: Iterable[Path | str]) -> list[Path]:
@@ -62,15 +65,15 @@ def experiment_files(paths: Iterable[Path | str]) -> list[Path]:
     return files
 
 
-def examine(path: Path) -> Examined:
+def examine(path: Path, kinds: Kinds) -> Examined:
     """Read one experiment file and the manifests it names; never raises for what is in them."""
     try:
-        return examine_text(read_text(path), path)
+        return examine_text(read_text(path), path, kinds)
     except InvalidFile as error:
         return Examined(path, None, error.problems)
 
 
-def examine_text(text: str, path: Path) -> Examined:
+def examine_text(text: str, path: Path, kinds: Kinds) -> Examined:
     """As `examine`, for a text that is (or might be) at `path`; only the manifests it names are read from disk."""
     parsed = parse(text, file=str(path))
     problems = Problems(str(path), parsed.problems)
@@ -78,9 +81,9 @@ def examine_text(text: str, path: Path) -> Examined:
     if document is None:
         return Examined(path, None, problems.found)
     try:
-        reading = read(FILE, document, problems)
-        check(reading, problems)
-        workload = read_workload(path.parent, reading, problems)
+        reading = read(file_shape(kinds), document, problems)
+        check(reading, problems, kinds)
+        workload = read_workload(path.parent, reading, problems, kinds)
         _check_topology(path.parent, reading, problems)
     except TooMany:
         problems.stopped()

@@ -8,7 +8,8 @@ from harness.errors import MAX_SHOWN
 from harness.files import MIB
 from harness.formats.compose import MAX_DEPTH, MAX_NODES
 from harness.formats.document import MAX_BYTES
-from harness.formats.experiment.fields import API_VERSION, FILE
+from harness.formats.experiment.fields import API_VERSION, file_shape
+from harness.formats.experiment.kinds import Kinds
 from harness.formats.experiment.semantic import MAX_ARRIVALS
 from harness.formats.experiment.workload import MAX_OBJECTS, MAX_WORKLOAD_BYTES
 from harness.formats.labels import MAX_TERMS
@@ -17,8 +18,8 @@ from harness.formats.shapes import Field, Leaf, ListOf, OneOf, Pairs, Record, Sh
 
 _HEAD = f"""# The experiment file
 
-<!-- Made by `taintlab schema --markdown` from harness/formats/experiment/fields*.py. Do not edit: a test holds it to
-the code. -->
+<!-- Made by `taintlab schema --markdown` from harness/formats/experiment/fields*.py and harness/faults/. Do not
+edit: a test holds it to the code. -->
 
 `{API_VERSION}`, kind `Experiment`, one to a file. How to write one: [write an
 experiment](../how-to/write-an-experiment.md).
@@ -38,9 +39,9 @@ body); {MAX_TERMS} terms a selector; {MAX_WORKLOAD_BYTES // MIB} MiB of manifest
 """
 
 
-def reference() -> str:
+def reference(kinds: Kinds) -> str:
     """The page, in Markdown."""
-    sections = [_section(record, path) for record, path in _shapes(FILE, "")]
+    sections = [_section(record, path) for record, path in _shapes(file_shape(kinds), "")]
     return "\n".join((_HEAD, *sections, _RULES))
 
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 from typing import Any
 
 from harness.formats.document import parse
-from harness.formats.experiment.fields import API_VERSION, FILE
+from harness.formats.experiment.fields import API_VERSION, file_shape
+from harness.formats.experiment.kinds import Kinds
 from harness.formats.nodes import plain
 from harness.formats.shapes import Field, Leaf, ListOf, OneOf, Pairs, Record, Shape
 
 Schema = dict[str, Any]
 
 
-def json_schema() -> Schema:
+def json_schema(kinds: Kinds) -> Schema:
     """The schema of a whole file, as a JSON value; records are under ``$defs`` by their title."""
     definitions: dict[str, Schema] = {}
-    root = _record(FILE, definitions)
+    root = _record(file_shape(kinds), definitions)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:taintlab:{API_VERSION.rpartition('/')[2]}:experiment",
