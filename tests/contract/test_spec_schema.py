@@ -20,6 +20,7 @@ from harness.formats.experiment.fields import file_shape
 from harness.formats.nodes import plain
 from harness.formats.read import default_of
 from harness.formats.shapes import ListOf, OneOf, Record, Shape
+from harness.wiring.experiments import examine_text, experiment_files, json_schema, reference
 
 ROOT = Path(__file__).parents[2]
 VALIDATOR = Draft202012Validator(json_schema())
