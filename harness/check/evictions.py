@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.check.latency import latency_of_run
 from harness.check.record import RunRecord, inconclusive
 from harness.check.sight import Departure, Sight
-from harness.history.query import PodStory, step_records
+from harness.history.query import PodStory, facts, step_records
 from harness.history.read import History
+from harness.model import events
+from harness.model.faults import Fault
 from harness.model.plan import Action, Prediction
 from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import CheckResult, EvictionRow, PodVerdict, Verdict
@@ -38,7 +40,9 @@ def eviction_rows(record: RunRecord) -> list[EvictionRow]:
     zero_ns = injection.ended_ns
     stories = record.stories
     planned = {prediction.uid: prediction for prediction in record.plan.predictions}
-    bench = _Bench(record, Sight(record, injection.invoked_ns), zero_ns, _early_allowance_s(record))
+    bench = _Bench(
+        record, Sight(record, injection.invoked_ns), zero_ns, _early_allowance_s(record), evicted_by_us(record)
+    )
     measured = latency_of_run(record.history, record.settings.latency)
     predictions = _forecast(record, record.history, measured.latency)
     early = bench.sight.earliest_reading()
@@ -123,6 +127,7 @@ class _Bench:
     sight: Sight
     zero_ns: int
     early_s: float
+    by_us: Mapping[str, Fault]
 
     def judge(self, prediction: Prediction, other: Prediction | None, story: PodStory | None) -> tuple[PodVerdict, str]:
         """The verdict on one pod and its reason. `other`: its prediction if everything that was learnt in a gap had
@@ -130,6 +135,9 @@ class _Bench:
         """
         if story is None:
             return PodVerdict.UNKNOWN, "was never seen by the watch"
+        fault = self.by_us.get(story.uid)
+        if fault is not None:
+            return self._had_to_leave(fault, story)
         if prediction.outcome in ("unsure", "deleted", "never-created"):
             return PodVerdict.UNKNOWN, f"Kubernetes itself races here: {prediction.because}"
         if other is None or other.outcome != prediction.outcome:
@@ -143,6 +151,17 @@ class _Bench:
         if prediction.outcome == "survives":
             return self._must_stay(prediction, story, departure)
         return self._must_leave(prediction, other, story, departure)
+
+    def _had_to_leave(self, fault: Fault, story: PodStory) -> tuple[PodVerdict, str]:
+        """A pod whose eviction by `fault` the API server acknowledged: it must be seen to leave for that reason."""
+        departure = self.sight.departure(story)
+        if departure is None:
+            return PodVerdict.UNKNOWN, f"its eviction ({fault}) was acknowledged, but nobody saw it leave"
+        left = f"left at {self._s(departure.seen_ns):.2f} s"
+        if story.disruption_reason != fault.departs_by:
+            by = story.disruption_reason or "no reason given"
+            return PodVerdict.UNKNOWN, f"{left}, but not as {fault} makes pods leave ({by})"
+        return PodVerdict.ON_TIME, f"{left}: {fault}, as the experiment has it"
 
     def _must_stay(
         self, prediction: Prediction, story: PodStory, departure: Departure | None
@@ -202,6 +221,19 @@ def _bounds(one: Prediction, other: Prediction) -> tuple[tuple[float, float], tu
     assert other.latest_s is not None
     earliest, latest = (one.earliest_s, other.earliest_s), (one.latest_s, other.latest_s)
     return (min(earliest), max(latest)), (max(earliest), min(latest))
+
+
+def evicted_by_us(record: RunRecord) -> dict[str, Fault]:
+    """The pods (by UID) that a fault made leave itself, by the receipts of its injections; not those that a controller
+    evicts because of it.
+    """
+    faults = {step.id: step.fault for step in record.plan.steps if step.fault is not None}
+    out: dict[str, Fault] = {}
+    for _, done in facts(record.history, events.StepDone):
+        evicted = done.detail.get("evicted")
+        if done.step in faults and isinstance(evicted, list | tuple):
+            out.update({uid: faults[done.step] for uid in evicted if isinstance(uid, str)})
+    return out
 
 
 def _early_allowance_s(record: RunRecord) -> float:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from harness.cluster.undo import UndoKinds
-from harness.faults import cordon, restart, taint, tolerations
+from harness.faults import cordon, evict, restart, taint, tolerations
 from harness.faults.kind import FaultKind
 
-FAULTS: tuple[FaultKind[Any], ...] = (taint.KIND, tolerations.KIND, restart.KIND, cordon.KIND)
+FAULTS: tuple[FaultKind[Any], ...] = (taint.KIND, tolerations.KIND, restart.KIND, cordon.KIND, evict.KIND)
 """In the order of the declaration."""
 
 UNDO: UndoKinds = {kind.change.kind: kind.change for kind in FAULTS if kind.change is not None}

@@ -215,11 +215,10 @@ class _Reader:
         tolerations = self._items(table, "set", self._toleration, needed=True) if kind == "tolerations" else ()
         if name is None:
             return None
-        match kind:
-            case "taints":
-                return SetTaints(at_s, name, taints)
-            case "tolerations":
-                return SetTolerations(at_s, name, tolerations)
+        if kind == "taints":
+            return SetTaints(at_s, name, taints)
+        if kind == "tolerations":
+            return SetTolerations(at_s, name, tolerations)
         return DeletePod(at_s, name)
 
     # ------------------------------------------------------------------ taints and tolerations

@@ -89,15 +89,13 @@ def step_records(history: History) -> list[StepRecord]:
     """Each step once, in the order invoked, paired by step id."""
     ends: dict[str, tuple[int, str, str]] = {}
     for entry in history.entries:
-        match entry.fact:
-            case events.StepDone(step=step):
-                ends[step] = (entry.t_ns, "done", "")
-            case events.StepRefused(step=step, message=message):
-                ends[step] = (entry.t_ns, "refused", message)
-            case events.StepIndeterminate(step=step, message=message):
-                ends[step] = (entry.t_ns, "indeterminate", message)
-            case _:
-                pass
+        fact = entry.fact
+        if isinstance(fact, events.StepDone):
+            ends[fact.step] = (entry.t_ns, "done", "")
+        elif isinstance(fact, events.StepRefused):
+            ends[fact.step] = (entry.t_ns, "refused", fact.message)
+        elif isinstance(fact, events.StepIndeterminate):
+            ends[fact.step] = (entry.t_ns, "indeterminate", fact.message)
     out = []
     for entry, invoked in facts(history, events.StepInvoked):
         ended_ns, outcome, message = ends.get(invoked.step, (None, "unfinished", ""))
@@ -193,13 +191,10 @@ def open_losses(history: History, resource: str) -> list[events.WatchLost]:
     """Losses of the watch of `resource` after which it was never regained."""
     lost: list[events.WatchLost] = []
     for entry in history.entries:
-        match entry.fact:
-            case events.WatchLost(resource=lost_resource) if lost_resource == resource:
-                lost.append(entry.fact)
-            case events.WatchGap(resource=gap_resource) if gap_resource == resource:
-                lost.clear()
-            case _:
-                pass
+        if isinstance(entry.fact, events.WatchLost) and entry.fact.resource == resource:
+            lost.append(entry.fact)
+        elif isinstance(entry.fact, events.WatchGap) and entry.fact.resource == resource:
+            lost.clear()
     return lost
 
 

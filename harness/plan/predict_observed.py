@@ -61,13 +61,10 @@ def predict_observed(plan: Plan, history: History, settings: Settings, *, horizo
     for entry in history.entries:
         if entry.t_ns > horizon_ns:
             break
-        match entry.fact:
-            case events.PodSeen():
-                replay.pod(entry.t_ns, entry.fact)
-            case events.NodeSeen():
-                replay.node(entry.t_ns, entry.fact)
-            case _:
-                pass
+        if isinstance(entry.fact, events.PodSeen):
+            replay.pod(entry.t_ns, entry.fact)
+        elif isinstance(entry.fact, events.NodeSeen):
+            replay.node(entry.t_ns, entry.fact)
     until_s = (horizon_ns - injection.ended_ns) / 1e9
     return tuple(predict(replay.scenario(until_s, settings.latency.together_s), settings).predictions)
 

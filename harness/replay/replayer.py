@@ -12,19 +12,23 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, assert_never
 
 from harness.clock import Clock
 from harness.cluster.ports import Cluster, Components, Json
 from harness.errors import Indeterminate, NotFound, Refused, UsageError
 from harness.model.scenario import (
     CreatePod,
+    DeleteNode,
     DeletePod,
     Restart,
     Scenario,
     ScenarioPod,
+    SetCondition,
     SetTaints,
     SetTolerations,
+    StartHeartbeat,
+    StopHeartbeat,
     Write,
 )
 from harness.plan.allowance import AROUND_S, Measured, What
@@ -219,8 +223,10 @@ class Replayer:
             case Restart(component=component):
                 assert self._components is not None
                 await self._components.restart(component.value)
-            case _:
+            case DeleteNode() | StopHeartbeat() | StartHeartbeat() | SetCondition():
                 raise UsageError(f"a replay cannot perform {type(write).__name__}")
+            case _ as never:
+                assert_never(never)
 
     async def _delete(self, stage: _Stage, pod: str) -> None:
         sighting = stage.sightings.setdefault(pod, _Sighting())
