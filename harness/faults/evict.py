@@ -38,7 +38,7 @@ class EvictFault(Fault):
     needs: ClassVar = frozenset((Need.WORKLOAD,))
     rights: ClassVar = (Right(("create",), "pods/eviction"), Right(("get",), "pods"))
     departs_by: ClassVar = DisruptionReason.EVICTION_API
-    unplanned: ClassVar = "evictions are planned as if no PodDisruptionBudget held one back"
+    unplanned: ClassVar = "the pods leave unless a PodDisruptionBudget holds them back, which is not weighed here"
 
     selector: tuple[Requirement, ...]
     timeout_s: float = 10.0

@@ -108,8 +108,8 @@ class Fault(ABC):
 
     `kind`: its YAML key, and its tag in experiment.json and plan.json. `is_undone`: the plan has a heal step for it.
     `needs`: see Need. `rights`: what its writes need on a cluster. `departs_by`: the reason that pods carry which leave
-    because of it; None: it makes none leave by itself. `unplanned`: what its predicted writes leave out, for the
-    reader of a plan ("" when they are all that it does).
+    because of it; None: it makes none leave by itself. `unplanned`: what its predicted writes leave out, in words ("":
+    nothing); the outcome of the pods that it acts on is then `unsure` in plans.
     """
 
     kind: ClassVar[str]

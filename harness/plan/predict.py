@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 from harness.model.experiment import Experiment
 from harness.model.faults import PlannedCluster, PlannedPod
 from harness.model.plan import Action, Prediction, Step
 from harness.model.scenario import Scenario, ScenarioNode, ScenarioPod, SetTaints, Write, traits_of
 from harness.model.world import World, WorldPod
-from harness.semantics.eviction import predict
+from harness.semantics.eviction import Outcome, predict
 from harness.semantics.eviction.settings import Settings
 
 
@@ -26,7 +27,27 @@ def predict_planned(
     namespaces = {manifest.namespace or "default" for manifest in experiment.workload}
     writes = tuple(_planned_writes(steps, world, namespaces, zero_s))
     scenario = Scenario(nodes, pods, writes, max(until_s, 0.0))
-    return _predictions(scenario, settings)
+    unsure = _unplanned(experiment, world, namespaces)
+    return tuple(_with_doubt(p, unsure.get(p.pod, "")) for p in _predictions(scenario, settings))
+
+
+def _unplanned(experiment: Experiment, world: World, namespaces: Collection[str]) -> dict[str, str]:
+    """What the writes of a fault leave out of what it does to a pod, by the pod's key."""
+    out: dict[str, str] = {}
+    for fault in experiment.faults:
+        selector = fault.pods_with
+        if fault.unplanned and selector is not None:
+            pods = (pod for pod in world.pods if pod.namespace in namespaces)
+            meant = [pod.key for pod in pods if all(term.matches(pod.labels) for term in selector)]
+            out.update(dict.fromkeys(meant, f"{fault}: {fault.unplanned}"))
+    return out
+
+
+def _with_doubt(prediction: Prediction, why: str) -> Prediction:
+    """The prediction, or `unsure` because of `why`."""
+    if not why:
+        return prediction
+    return replace(prediction, outcome=Outcome.UNSURE, earliest_s=None, latest_s=None, because=why)
 
 
 def _planned_writes(steps: Sequence[Step], world: World, namespaces: Collection[str], zero_s: float) -> Iterator[Write]:

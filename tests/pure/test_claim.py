@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import random
 from typing import Any
 
@@ -213,6 +214,57 @@ def test_a_claim_of_an_older_release_is_read() -> None:
     assert parse_claim(old, node="n") == NodeUndo("r", "d", (CordonChange(False),))
 
 
+OLD = (
+    '{"version":1,"run":"r","deadline":"d","taints":[{"ours":{"key":"spot","effect":"NoExecute","value":"x"},'
+    '"before":{"key":"spot","effect":"NoExecute","value":"admin","timeAdded":"2026-01-01T00:00:00Z"},"index":0}],'
+    '"unschedulableBefore":false,"heartbeat":"2026-01-01T00:00:30Z"}'
+)
+"""As taintlab 0.1.0 wrote it."""
+
+
+def test_what_an_older_release_put_on_is_taken_off() -> None:
+    before = node(OTHERS_SAME_IDENTITY, ANOTHER)
+    during = node(SPOT, ANOTHER, unschedulable=True)
+    during["metadata"]["annotations"][CLAIM_ANNOTATION] = OLD
+    claim = copy_of(during)
+    assert claim.words() == "taint spot=x:NoExecute, cordon"
+    assert claim.heartbeat == "2026-01-01T00:00:30Z"
+    assert ours_on(during, claim) == ("taint spot=x:NoExecute", "cordon", f"annotation {CLAIM_ANNOTATION}")
+    assert released(during) == before
+    half = released(during, CORDON)  # what is left is written by this release
+    assert json.loads(half["metadata"]["annotations"][CLAIM_ANNOTATION])["version"] == 2
+    assert released(half) == before
+
+
+def test_version_2_is_a_list_of_changes_that_their_kinds_write() -> None:
+    during = tainted(node())
+    during = merged(during, cordon(during, run="r1", deadline="d"))
+    written = json.loads(during["metadata"]["annotations"][CLAIM_ANNOTATION])
+    assert written["version"] == 2
+    assert written["changes"] == [
+        {"kind": "taint", "data": {"ours": SPOT.to_api(), "before": None, "index": 0}},
+        {"kind": "cordon", "data": {"before": False}},
+    ]
+
+
+def test_a_change_of_an_unknown_kind_is_named_and_left_alone() -> None:
+    during = tainted(node())
+    claim = copy_of(during)
+    text = during["metadata"]["annotations"][CLAIM_ANNOTATION]
+    strange = text.replace('"changes":[', '"changes":[{"kind":"flood","data":{"wet":true}},')
+    during["metadata"]["annotations"][CLAIM_ANNOTATION] = strange
+    with pytest.raises(
+        ClusterError, match=r"node n: .*a change of the kind 'flood', which this taintlab does not know"
+    ):
+        claim_of(during)
+    after = merged(during, release(during, claim).patch or {})  # from memory: our taint goes, the record stays
+    assert "taints" not in after["spec"]
+    assert after["metadata"]["annotations"][CLAIM_ANNOTATION] == strange
+    assert "'flood'" in ours_on(after, claim)[0]
+    with pytest.raises(ClusterError, match="'flood'"):
+        put_taint(during, ANOTHER, run="r1", deadline="d")
+
+
 GOOD = copy_of(tainted(node(OTHERS_SAME_IDENTITY))).to_json()
 BAD = {
     "empty": "",
@@ -220,6 +272,14 @@ BAD = {
     "no mapping": "[]",
     "nothing in it": "{}",
     "no taints": '{"version":1,"run":"r"}',
+    "no changes": '{"version":2,"run":"r","deadline":"d"}',
+    "a change without a kind": '{"version":2,"run":"r","deadline":"d","changes":[{"data":{}}]}',
+    "a change without data": '{"version":2,"run":"r","deadline":"d","changes":[{"kind":"cordon"}]}',
+    "a cordon of nothing": '{"version":2,"run":"r","deadline":"d","changes":[{"kind":"cordon","data":{}}]}',
+    "one taint twice": GOOD.replace(
+        '"changes":[', '"changes":[' + GOOD[GOOD.index('{"kind"') : GOOD.rindex("]")] + ","
+    ),
+    "version 1 with a bad taint": OLD.replace('"key":"spot"', '"key":7'),
     "1e999": GOOD.replace('"index":0', '"index":1e999'),
     "a negative index": GOOD.replace('"index":0', '"index":-1'),
     "a huge index": GOOD.replace('"index":0', '"index":' + "9" * 5000),
