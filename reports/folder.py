@@ -20,6 +20,7 @@ from harness.history.codec import MAX_T_NS
 from harness.history.redact import redact_text
 from harness.history.redact_yaml import MAX_BYTES, redact_yaml
 from harness.history.strict import JSON_CAP
+from harness.model import wellknown
 from reports.fields import load_json
 from reports.read import read_result
 from reports.result import FILE, Result
@@ -40,7 +41,6 @@ _KEPT = frozenset(
 _MAX_NAMES = 200
 _MAX_DAMAGED = 10_000
 """Lines that cannot be read, after which a history is given up: reading on would cost more than it shows."""
-_DEFAULTED, _DEFAULT_S = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"), 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,7 @@ def toleration_words(tolerations: object) -> str:
         if not isinstance(item, dict) or item.get("effect") not in (None, "", "NoExecute"):
             continue
         limit_s = item.get("tolerationSeconds")
-        if item.get("key") in _DEFAULTED and limit_s == _DEFAULT_S:
+        if item.get("key") in wellknown.DEFAULT_TOLERATED and limit_s == wellknown.DEFAULT_TOLERATION_S:
             continue
         value = f"={item['value']}" if item.get("value") and item.get("operator") != "Exists" else ""
         words.append(

@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.impact import Finding, Kind, PolicyPlan, Replacement, Severity
+from harness.impact import PolicyPlan, Replacement
 from harness.impact.diff import PlanDiff
 from harness.impact.encode import Json, summary, workload_rows
+from harness.model.finding import Finding, Severity
 from harness.semantics.scheduling import PlacementOutcome
 from reports.words import DASH, one_line, plural
 
@@ -30,7 +31,7 @@ _STYLE = {Severity.BREAKS: "bold red", Severity.HURTS: "yellow", Severity.NOTE: 
 _FATES = {
     PlacementOutcome.FITS: "fit",
     PlacementOutcome.EVICTION_LOOP: "fit only for another eviction",
-    PlacementOutcome.PREEMPTS: "throwing out others",
+    PlacementOutcome.PREEMPTS: "preempting others",
     PlacementOutcome.PENDING: "Pending",
     PlacementOutcome.UNKNOWN: "unknown",
 }
@@ -57,7 +58,7 @@ def print_plan(plan: PolicyPlan, *, everything: bool = False, console: Console |
         word, style = {True: ("holds", "green"), False: ("BREAKS", "bold red"), None: ("unknown", "magenta")}[
             held.holds
         ]
-        text = Text(f"expect {held.expectation}: ").append(word, style=style)
+        text = Text(f"expect {held.expectation.name}: ").append(word, style=style)
         _line(out, text.append(f": {one_line(held.because, 0 if everything else 160)}"))
     _print_findings(out, plan, everything=everything, rich=rich)
     _print_workloads(out, plan, everything=everything, rich=rich)
@@ -114,18 +115,18 @@ def _verdict(plan: PolicyPlan) -> str:
 # --- findings ---
 
 
-def shown_findings(findings: Sequence[Finding]) -> tuple[list[Finding], Counter[tuple[Severity, Kind]]]:
+def shown_findings(findings: Sequence[Finding]) -> tuple[list[Finding], Counter[tuple[Severity, str]]]:
     """One screen of findings, with room for every kind; and how many of each are not among them."""
-    by_kind: Counter[tuple[Severity, Kind]] = Counter()
+    by_rule: Counter[tuple[Severity, str]] = Counter()
     shown: list[Finding] = []
     for finding in findings:
-        known_as = finding.severity, finding.kind
-        by_kind[known_as] += 1
-        if by_kind[known_as] <= _OF_A_KIND and len(shown) < _FINDINGS:
+        known_as = finding.severity, finding.rule
+        by_rule[known_as] += 1
+        if by_rule[known_as] <= _OF_A_KIND and len(shown) < _FINDINGS:
             shown.append(finding)
     for finding in shown:
-        by_kind[finding.severity, finding.kind] -= 1
-    return shown, +by_kind
+        by_rule[finding.severity, finding.rule] -= 1
+    return shown, +by_rule
 
 
 def _print_findings(out: Console, plan: PolicyPlan, *, everything: bool, rich: bool) -> None:
@@ -133,7 +134,7 @@ def _print_findings(out: Console, plan: PolicyPlan, *, everything: bool, rich: b
     if not shown:
         return
     limit = 0 if everything else 200
-    rows = [(_MARK[f.severity], f.kind.value, one_line(f.subject), one_line(f.message, limit)) for f in shown]
+    rows = [(_MARK[f.severity], f.rule, one_line(f.subject), one_line(f.message, limit)) for f in shown]
     if rich:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
         for finding, row in zip(shown, rows, strict=True):
@@ -143,7 +144,7 @@ def _print_findings(out: Console, plan: PolicyPlan, *, everything: bool, rich: b
         for line in _columns(rows):
             _line(out, Text(line))
     if rest:
-        counted = ", ".join(f"{count:,} {kind.value}" for (_, kind), count in sorted(rest.items()))
+        counted = ", ".join(f"{count:,} {rule}" for (_, rule), count in sorted(rest.items()))
         _line(out, Text(f"  and {sum(rest.values()):,} more: {counted} (--all shows them)", style="dim"))
 
 

@@ -24,8 +24,8 @@ from harness.model.scenario import (
     Write,
 )
 from harness.model.taints import Effect, Operator, Taint, Toleration
+from harness.model.wellknown import NOT_READY, UNREACHABLE
 from harness.semantics.eviction import Forecast
-from harness.semantics.eviction.admission import NOT_READY, UNREACHABLE
 
 NO_EXECUTE = Effect.NO_EXECUTE
 LATENCY_S = 0.5

@@ -15,13 +15,14 @@ from harness.model.faults import Fault
 from harness.model.plan import Action, Prediction
 from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import CheckResult, EvictionRow, PodVerdict, Verdict
-from harness.plan.predict_observed import TAINT_MANAGER, predict_observed
+from harness.model.wellknown import DEFAULT_TOLERATED, DEFAULT_TOLERATION_S, DisruptionReason
+from harness.model.words import Outcome
+from harness.plan.predict_observed import predict_observed
 from harness.semantics.eviction.pod_outcome import spelled
 from harness.semantics.eviction.settings import Latency
 
 #: A deletion may be seen this long before we have the acknowledgement of the taint it follows (measured: up to 20 ms).
 EARLY_ALLOWANCE_S = 0.05
-_DEFAULT_KEYS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 _WRONG = (PodVerdict.EARLY, PodVerdict.LATE, PodVerdict.SURVIVED_WRONGLY, PodVerdict.EVICTED_WRONGLY)
 
@@ -138,7 +139,7 @@ class _Bench:
         fault = self.by_us.get(story.uid)
         if fault is not None:
             return self._had_to_leave(fault, story)
-        if prediction.outcome in ("unsure", "deleted", "never-created"):
+        if prediction.outcome in (Outcome.UNSURE, Outcome.DELETED, Outcome.NEVER_CREATED):
             return PodVerdict.UNKNOWN, f"Kubernetes itself races here: {prediction.because}"
         if other is None or other.outcome != prediction.outcome:
             return PodVerdict.UNKNOWN, "what had to become of it depends on when something happened that nobody saw"
@@ -148,7 +149,7 @@ class _Bench:
             since_s, until_s = self._s(untold.start_ns), self._s(untold.end_ns)
             reason = f"the taints of {story.node} are not known between {since_s:.2f} and {until_s:.2f} s"
             return PodVerdict.UNKNOWN, reason
-        if prediction.outcome == "survives":
+        if prediction.outcome is Outcome.SURVIVES:
             return self._must_stay(prediction, story, departure)
         return self._must_leave(prediction, other, story, departure)
 
@@ -171,7 +172,7 @@ class _Bench:
             if lacking:
                 return PodVerdict.UNKNOWN, f"must stay, and nothing proves that it did: {lacking}"
             return PodVerdict.SURVIVED, f"stayed, as it must: {prediction.because}"
-        if story.disruption_reason not in (TAINT_MANAGER, None) or (
+        if story.disruption_reason not in (DisruptionReason.TAINT_MANAGER, None) or (
             story.disruption_reason is None and story.owner_kind != "DaemonSet"
         ):
             return PodVerdict.UNKNOWN, f"was deleted by somebody else ({story.disruption_reason or 'no reason given'})"
@@ -190,7 +191,7 @@ class _Bench:
         if departure.why:
             left = f"left between {since_s:.2f} and {seen_s:.2f} s ({departure.why})"
         if seen_s < outer[0] - self.early_s:
-            if story.disruption_reason != TAINT_MANAGER and story.owner_kind != "DaemonSet":
+            if story.disruption_reason != DisruptionReason.TAINT_MANAGER and story.owner_kind != "DaemonSet":
                 by = story.disruption_reason or "no reason given"
                 return PodVerdict.UNKNOWN, f"was deleted at {seen_s:.2f} s by somebody else ({by}); it {must}"
             return PodVerdict.EARLY, f"{left} but {must}"
@@ -241,7 +242,11 @@ def _early_allowance_s(record: RunRecord) -> float:
     the earliest when it was sent, which on a busy machine is hundreds of milliseconds before.
     """
     faults = {step.id: step.fault for step in record.plan.steps}
-    taints = {step for step, fault in faults.items() if fault is not None and fault.departs_by == TAINT_MANAGER}
+    taints = {
+        step
+        for step, fault in faults.items()
+        if fault is not None and fault.departs_by is DisruptionReason.TAINT_MANAGER
+    }
     trips_s = (
         (deed.ended_ns - deed.invoked_ns) / 1e9
         for deed in step_records(record.history)
@@ -287,7 +292,8 @@ def _with_plan(row: EvictionRow, planned: Prediction | None) -> EvictionRow:
 
 def _is_default(toleration: Toleration) -> bool:
     """One of the two that admission gives to every pod (DefaultTolerationSeconds): not worth a word in every row."""
-    return toleration.key in _DEFAULT_KEYS and toleration.effect is Effect.NO_EXECUTE and toleration.seconds == 300
+    is_key = toleration.key in DEFAULT_TOLERATED and toleration.effect is Effect.NO_EXECUTE
+    return is_key and toleration.seconds == DEFAULT_TOLERATION_S
 
 
 def _with_replacements(

@@ -26,7 +26,7 @@ from harness.history.query import (
 from harness.history.read import History
 from harness.model import events
 from harness.model.taints import Effect, Taint, taints_from_api
-from harness.plan.predict_observed import TAINT_MANAGER
+from harness.model.wellknown import DisruptionReason
 
 _DELIVERY_S = 1.5
 """An arrival this much later than the object's own stamps allow was delivered late, whatever the watch looked like."""
@@ -101,7 +101,7 @@ class Sight:
 
     def _only_we_can_have_caused(self, story: PodStory, since_ns: int, seen_ns: int) -> bool:
         """The taint manager deleted it, and no NoExecute taint but ours can have been on its node before."""
-        if story.disruption_reason != TAINT_MANAGER:
+        if story.disruption_reason != DisruptionReason.TAINT_MANAGER:
             return False
         if any(gap.start_ns <= self._injected_ns and gap.end_ns >= since_ns for gap in self._nodes_unseen):
             return False

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from harness.cli.parser import verb_parser
 from harness.history.folder import existing
 from harness.wiring.judging import judge_folder
 from reports.terminal import print_result
@@ -14,7 +15,7 @@ from reports.terminal import print_result
 
 def add_parser(subparsers: Any) -> None:
     """Register the verb."""
-    parser: argparse.ArgumentParser = subparsers.add_parser("check", help="judge a finished run again")
+    parser = verb_parser(subparsers, "check")
     parser.add_argument("folder", type=Path, metavar="DIR", help="the run's folder")
     parser.add_argument("--json", action="store_true", help="result.json on stdout")
     parser.set_defaults(handler=handle)

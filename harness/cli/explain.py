@@ -6,6 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
+from harness.cli.parser import verb_parser
 from harness.errors import ExitCode, UsageError
 from harness.semantics.rules import CATALOGUE, Rule, RuleId, closest, markdown
 from harness.terminal import json_text
@@ -13,9 +14,7 @@ from harness.terminal import json_text
 
 def add_parser(subparsers: Any) -> None:
     """Register the verb."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "explain", help="the rules behind predictions, with their sources"
-    )
+    parser = verb_parser(subparsers, "explain")
     parser.add_argument("rule", nargs="?", metavar="RULE", help="one rule's id; without it all are listed")
     parser.add_argument("--json", action="store_true", help="an object, or a list of them, on stdout")
     parser.add_argument("--markdown", action="store_true", help="the page docs/reference/rules.md")

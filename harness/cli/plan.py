@@ -11,36 +11,28 @@ from typing import Any
 import msgspec
 
 from harness.cli.options import add_where, where_of
+from harness.cli.parser import verb_parser
 from harness.clock import SystemClock
 from harness.errors import ExitCode, UsageError
-from harness.impact import Change, Condition, Expectation
+from harness.impact import EXPECTATIONS, RULES, Change, Condition
 from harness.impact.encode import to_json
 from harness.lab.topology import parse_taint
+from harness.model.finding import Expectation
 from harness.model.scenario import ConditionStatus, ConditionType
 from harness.model.taints import Taint
 from harness.terminal import safe_json
 from harness.wiring.planning import PlanRequest, no_cycle_collector, plan_policy, read_input, read_plans
 from reports.plan_text import print_diff, print_plan
 
-_EXAMPLES = """\
-examples:
-  taintlab plan --taint spot=true:NoExecute --nodes pool=spot --context prod
-  taintlab plan --drain --nodes node-7 --lab demo
-  taintlab plan --lose-node node-7 --world world.json.gz --expect no-outage,no-pending
-  taintlab plan experiments/01-noexecute-evicts.yaml
-  taintlab plan --diff strict.json lenient.json
-exit codes: 0 nothing that --expect (or the experiment) names breaks, 1 something does, 2 wrong usage or invalid file,
-3 it cannot be told: something that matters could not be read"""
+_WORDS = tuple(dict.fromkeys(rule.demanded_as for rule in RULES if rule.demanded_as is not None))
 
 
 def add_parser(subparsers: Any) -> None:
     """Register the verb."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
+    parser = verb_parser(
+        subparsers,
         "plan",
-        help="what a policy would do to a cluster, before anything is touched",
         description="Who would leave, when and why; where the replacements go; what breaks. Nothing is ever written.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("experiment", nargs="?", type=Path, metavar="EXPERIMENT", help="plan this experiment file")
     what = parser.add_argument_group("the policy, if it is not an experiment")
@@ -59,7 +51,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--world", type=Path, metavar="FILE", help="a file of taintlab snapshot, or a v1 List in JSON")
     add_where(parser)
     parser.add_argument(
-        "--expect", action="append", default=[], metavar="WHAT", help=f"with commas: {', '.join(Expectation)}"
+        "--expect", action="append", default=[], metavar="WHAT", help=f"with commas: {', '.join(_WORDS)}"
     )
     parser.add_argument("--json", action="store_true", help="the whole plan as JSON (version 1)")
     parser.add_argument("--all", action="store_true", help="every finding and workload, not one screen of them")
@@ -76,7 +68,7 @@ def handle(options: argparse.Namespace) -> int:
         else:
             print_diff(difference, everything=options.all)
         return int(ExitCode.PASS)
-    demands = _demands(options.expect)
+    expectations = _expectations(options.expect)
     asked = _asked(options)
     with no_cycle_collector():
         if options.experiment is not None:
@@ -84,11 +76,11 @@ def handle(options: argparse.Namespace) -> int:
                 raise UsageError("an experiment says itself what is done: leave --nodes, --taint and the like out")
             from harness.wiring.planning_experiments import plan_file  # the YAML side, which worlds do not need
 
-            made = plan_file(options.experiment, where_of(options), options.world, demands, clock=SystemClock())
+            made = plan_file(options.experiment, where_of(options), options.world, expectations, clock=SystemClock())
             plan = asyncio.run(made)
         else:
             plan = plan_policy(
-                asyncio.run(read_input(where_of(options), options.world, clock=SystemClock())), asked, demands
+                asyncio.run(read_input(where_of(options), options.world, clock=SystemClock())), asked, expectations
             )
         if options.json:
             _print_json(to_json(plan))
@@ -137,9 +129,9 @@ def _condition(text: str) -> Condition:
         ) from error
 
 
-def _demands(texts: Sequence[str]) -> tuple[Expectation, ...]:
+def _expectations(texts: Sequence[str]) -> tuple[Expectation, ...]:
     words = [word.strip() for text in texts for word in text.split(",") if word.strip()]
-    unknown = [word for word in words if word not in list(Expectation)]
+    unknown = [word for word in words if word not in EXPECTATIONS]
     if unknown:
-        raise UsageError(f"--expect {', '.join(unknown)}: not known; there are: {', '.join(Expectation)}")
-    return tuple(dict.fromkeys(map(Expectation, words)))
+        raise UsageError(f"--expect {', '.join(unknown)}: not known; there are: {', '.join(_WORDS)}")
+    return tuple(EXPECTATIONS[word] for word in dict.fromkeys(words))

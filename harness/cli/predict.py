@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.cli.parser import verb_parser
 from harness.errors import ExitCode, InvalidFile, Problem, UsageError
 from harness.formats.script import read_script, scripts_in
 from harness.semantics.eviction import Forecast, Settings, predict, settings_for
@@ -17,8 +18,8 @@ from harness.terminal import json_text, one_line
 
 def add_parser(subparsers: Any) -> None:
     """Register the verb."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "predict", help="what a write script does to its pods, without a cluster"
+    parser = verb_parser(
+        subparsers, "predict", description="Tell what a script of API writes does to its pods, without a cluster."
     )
     parser.add_argument("scripts", nargs="+", type=Path, metavar="SCRIPT", help="a file, or a folder of them")
     parser.add_argument(

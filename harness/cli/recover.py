@@ -1,4 +1,4 @@
-"""``taintlab recover``: undo what runs left on a cluster."""
+"""``taintlab recover``: revert what runs left on a cluster."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli.options import add_where
+from harness.cli.parser import verb_parser
 from harness.errors import ExitCode, UsageError
 from harness.wiring.recovering import Recovered
 from harness.wiring.sessions import ClusterRef
@@ -18,15 +19,17 @@ from harness.wiring.verbs import Wanted, recover_verb
 
 def add_parser(subparsers: Any) -> None:
     """Register the verb."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
+    parser = verb_parser(
+        subparsers,
         "recover",
-        help="undo what runs left on a cluster",
-        epilog="exit codes: 0 nothing is left; 5 something is left, or could not be looked at; 2 refused: the run is "
-        "still alive, or it is not clear what may be touched",
+        description="Revert what taintlab left on a cluster. With a run's folder: what its ledger says. On a lab "
+        "without one: everything. On a context without one: say --run ID or --all, else it is only listed.",
     )
-    parser.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="a run's folder: undo what its ledger says")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, metavar="DIR", help="a run's folder: revert what its ledger says"
+    )
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--run", metavar="ID", help="without DIR: undo what the cluster says of this run")
+    group.add_argument("--run", metavar="ID", help="without DIR: revert what the cluster says of this run")
     group.add_argument("--all", action="store_true", dest="everything", help="without DIR: of every run")
     parser.add_argument("--force", action="store_true", help="also of a run that is still alive (it ends INVALID)")
     add_where(parser)

@@ -9,20 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli.options import add_where, where_of
+from harness.cli.parser import verb_parser
 from harness.errors import ExitCode, TaintlabError, UsageError
 from harness.formats.script import read_script, scripts_in
+from harness.lab.progress import Progress
 from harness.replay.replayer import Replayed
 from harness.wiring.replaying import replay_all
 
 
 def add_parser(subparsers: Any) -> None:
     """Register the verb."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "replay", help="perform a write script on a real control plane"
+    parser = verb_parser(
+        subparsers,
+        "replay",
+        description="Perform a script of API writes on a real control plane, and tell what its pods did.",
     )
     parser.add_argument("scripts", nargs="+", type=Path, metavar="SCRIPT", help="a file, or a folder of them")
     add_where(parser)
-    parser.add_argument("--json", action="store_true", help="as `taintlab predict --json` (the default: the same)")
+    parser.add_argument("--json", action="store_true", help="as predict --json (the default: the same)")
     parser.set_defaults(handler=handle)
 
 
@@ -33,7 +37,7 @@ def handle(options: argparse.Namespace) -> int:
         raise UsageError(f"{options.scripts[0]}: no .yaml, .yml or .json file in it")
     scenarios = [read_script(file) for file in files]
     single = files == tuple(options.scripts) and len(files) == 1
-    results = replay_all(scenarios, where_of(options), report=lambda line: print(line.rstrip("\r"), file=sys.stderr))
+    results = replay_all(scenarios, where_of(options), report=Progress(sys.stderr))
     code = ExitCode.PASS
     for file, result in zip(files, results, strict=True):
         if isinstance(result, Replayed):

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from harness.cli.parser import verb_parser
 from harness.errors import ExitCode
 from harness.files import shown
 from harness.history.folder import existing
@@ -14,7 +15,7 @@ from reports.render import render
 
 def add_parser(subparsers: Any) -> None:
     """Register the verb."""
-    parser: argparse.ArgumentParser = subparsers.add_parser("report", help="render a finished run again")
+    parser = verb_parser(subparsers, "report")
     parser.add_argument("folder", type=Path, metavar="DIR", help="the run's folder")
     parser.set_defaults(handler=handle)
 

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli.options import add_where, where_of
+from harness.cli.parser import verb_parser
 from harness.cli.progress import progress_for
 from harness.clock import Clock, SystemClock
 from harness.cluster.ports import Progress
 from harness.errors import ExitCode, TaintlabError, worst
 from harness.lab import root_notice
+from harness.lab.progress import Progress as LabProgress
 from harness.model.experiment import Experiment
 from harness.wiring.ephemeral import lab_for
 from harness.wiring.experiments import read_experiment
@@ -28,7 +30,7 @@ from reports.terminal import print_result
 
 def add_parser(subparsers: Any) -> None:
     """Register the verb."""
-    parser: argparse.ArgumentParser = subparsers.add_parser("run", help="run an experiment and judge it")
+    parser = verb_parser(subparsers, "run")
     parser.add_argument("file", type=Path, metavar="FILE", help="the experiment")
     add_where(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run folder (default: runs/NAME/UTC-SEED)")
@@ -49,8 +51,8 @@ def handle(options: argparse.Namespace) -> int:
     path = options.out or default_folder(experiment, clock=clock, base=Path.cwd())
     with contextlib.ExitStack() as stack:
         if where.lab is None and where.context is None:
-            report = _say
-            where = replace(where, lab=stack.enter_context(lab_for(experiment, keep=options.keep, report=report)))
+            lab = stack.enter_context(lab_for(experiment, keep=options.keep, report=LabProgress(sys.stderr)))
+            where = replace(where, lab=lab)
         elif where.lab is not None and (notice := root_notice()):
             _say(notice)
         with progress_for(sys.stderr, clock) as progress:
@@ -68,7 +70,7 @@ def _tell(finished: Finished) -> ExitCode:
         code = worst([code, ExitCode.INCONCLUSIVE])
         _say(f"taintlab: {finished.judgement.verdict}, but its report could not be written: {error}")
     if not finished.judgement.healed:
-        _say(f"take off what is left with: taintlab recover {shlex.quote(str(finished.folder))}")
+        _say(f"revert what is left on the cluster with: taintlab recover {shlex.quote(str(finished.folder))}")
     return code
 
 
@@ -81,4 +83,4 @@ async def _run(
 
 def _say(line: str) -> None:
     with contextlib.suppress(OSError):  # nobody reads any more: the exit code still tells
-        print(line, file=sys.stderr, end="" if line.endswith("\r") else "\n", flush=True)
+        print(line, file=sys.stderr, flush=True)

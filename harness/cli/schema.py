@@ -6,15 +6,16 @@ import argparse
 import json
 from typing import Any
 
+from harness.cli.parser import verb_parser
 from harness.errors import ExitCode
 from harness.wiring.experiments import json_schema, reference
 
 
 def add_parser(subparsers: Any) -> None:
     """Register the verb."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
+    parser = verb_parser(
+        subparsers,
         "schema",
-        help="the JSON Schema of experiment files, for editors",
         description="Print the JSON Schema (2020-12) of experiment files. An editor with a YAML language server uses "
         "it after the line: # yaml-language-server: $schema=FILE",
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli.options import add_where, where_of
+from harness.cli.parser import verb_parser
 from harness.clock import SystemClock
 from harness.errors import ExitCode, UsageError
 from harness.snapshot import Header
@@ -20,9 +21,9 @@ from harness.wiring.sessions import ClusterRef
 
 def add_parser(subparsers: Any) -> None:
     """Register the verb."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
+    parser = verb_parser(
+        subparsers,
         "snapshot",
-        help="a cluster into a file, for plans without it",
         description="Read everything a plan looks at into one file: a v1 List in JSON, without environment variables, "
         "images, secrets or config maps. Reads only. taintlab plan --world FILE plans on it.",
     )

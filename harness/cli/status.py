@@ -1,4 +1,4 @@
-"""``taintlab status``: what runs left on a cluster."""
+"""``taintlab status``: list taints, cordons and objects that taintlab left on a cluster."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ import json
 from typing import Any
 
 from harness.cli.options import add_where, where_of
+from harness.cli.parser import verb_parser
 from harness.errors import ExitCode
 from harness.wiring.verbs import status_verb
 
 
 def add_parser(subparsers: Any) -> None:
     """Register the verb."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "status",
-        help="what runs left on a cluster",
-        epilog="exit codes: 0 everything was looked at, whether something is there or not; 3 something could not be "
-        "looked at",
-    )
+    parser = verb_parser(subparsers, "status")
     add_where(parser)
     parser.add_argument("--json", action="store_true", help='{"leftovers": [...]} on stdout')
     parser.set_defaults(handler=handle)
@@ -39,7 +35,7 @@ def handle(options: argparse.Namespace) -> int:
         for text in seen.unknown:
             print(f"not known: {text}")
         if seen.leftovers:
-            print("undo it with: taintlab recover")
+            print("revert it with: taintlab recover")
         elif not seen.unknown:
             print("nothing of taintlab is on the cluster")
     return int(ExitCode.INCONCLUSIVE if seen.unknown else ExitCode.PASS)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from harness.cli.parser import verb_parser
 from harness.errors import ExitCode, InvalidFile, Problem, shown
 from harness.formats.values import format_rate
 from harness.model.experiment import Experiment
@@ -15,9 +16,9 @@ from harness.wiring.experiments import Examined, examine, experiment_files
 
 def add_parser(subparsers: Any) -> None:
     """Register the verb."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
+    parser = verb_parser(
+        subparsers,
         "validate",
-        help="check experiment files without a cluster",
         description="Check experiment files and the manifests they name, without a cluster. A folder stands for the "
         "experiments in it. Exit 0: all are valid. Exit 2: each problem is printed as file:line:column: what (fix).",
     )
@@ -84,5 +85,5 @@ def _problem_to_json(problem: Problem) -> dict[str, Any]:
         "line": problem.line,
         "column": problem.column,
         "message": problem.message,
-        "mend": problem.mend,
+        "fix": problem.mend,
     }

@@ -19,9 +19,10 @@ from harness.formats.leaves import DURATION
 from harness.formats.shapes import Field, Record
 from harness.formats.values import format_duration
 from harness.model.experiment import Phases
-from harness.model.faults import DisruptionReason, Fault, Need, PlannedCluster, Right
+from harness.model.faults import Fault, Need, PlannedCluster, Right
 from harness.model.requirement import Requirement
 from harness.model.scenario import DeletePod, Write
+from harness.model.wellknown import DisruptionReason
 
 AGAIN_S = 1.0
 """Between two rounds of asking (kubectl drain waits 5 s)."""

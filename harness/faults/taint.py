@@ -13,23 +13,10 @@ from harness.faults.kind import FaultContext, FaultKind, NodeDriver, Receipt
 from harness.formats.experiment.fields_faults import AT, FOR, TAINT
 from harness.formats.experiment.kinds import FaultEntry
 from harness.formats.shapes import Field, Record
-from harness.model.faults import DisruptionReason, Fault, Need, NodeMark, PlannedCluster, Right
+from harness.model.faults import Fault, Need, NodeMark, PlannedCluster, Right
 from harness.model.scenario import SetTaints, Write
 from harness.model.taints import Effect, Taint, taint_from_api, with_taints
-
-_CONDITION_KEYS = frozenset(
-    f"node.kubernetes.io/{name}"
-    for name in (
-        "not-ready",
-        "unreachable",
-        "memory-pressure",
-        "disk-pressure",
-        "pid-pressure",
-        "network-unavailable",
-        "unschedulable",
-    )
-)
-"""The keys whose NoSchedule taints the node lifecycle controller keeps equal to the node's conditions."""
+from harness.model.wellknown import CONTROLLER_TAINTS, DisruptionReason
 
 _Entry = dict[str, Any]
 """One taint of a node's spec, with fields that we may not know."""
@@ -94,12 +81,12 @@ SHAPE = Record(
 
 def _check(fault: TaintFault, entry: FaultEntry) -> None:
     """A taint that Kubernetes takes off at once cannot be held for an experiment."""
-    if fault.taint.effect is Effect.NO_SCHEDULE and fault.taint.key in _CONDITION_KEYS:
+    if fault.taint.effect is Effect.NO_SCHEDULE and fault.taint.key in CONTROLLER_TAINTS:
         entry.note(
             ("taint", "key"),
             f"key: the node lifecycle controller takes {fault.taint.key}:NoSchedule off within milliseconds "
             "unless the node's condition says so",
-            "use a key of your own, or bring the condition about with taintlab lab dial",
+            "use a key of your own, or bring the condition about with taintlab lab pressure",
         )
 
 

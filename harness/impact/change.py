@@ -8,16 +8,7 @@ from dataclasses import dataclass, replace
 from harness.model.scenario import ConditionStatus, ConditionType
 from harness.model.state import Node
 from harness.model.taints import Effect, Taint, with_taints
-
-UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
-NOT_READY = "node.kubernetes.io/not-ready"
-UNREACHABLE = "node.kubernetes.io/unreachable"
-_PRESSURES = {
-    ConditionType.MEMORY_PRESSURE: "node.kubernetes.io/memory-pressure",
-    ConditionType.DISK_PRESSURE: "node.kubernetes.io/disk-pressure",
-    ConditionType.PID_PRESSURE: "node.kubernetes.io/pid-pressure",
-    ConditionType.NETWORK_UNAVAILABLE: "node.kubernetes.io/network-unavailable",
-}
+from harness.model.wellknown import CONDITION_TAINTS, UNSCHEDULABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +20,12 @@ class Condition:
 
     @property
     def taints(self) -> tuple[Taint, ...]:
-        """What the node lifecycle controller makes of it (its nodeConditionToTaintKeyStatusMap)."""
-        if self.type is ConditionType.READY:
-            if self.status is ConditionStatus.TRUE:
-                return ()
-            key = NOT_READY if self.status is ConditionStatus.FALSE else UNREACHABLE
-            return Taint(key, Effect.NO_SCHEDULE), Taint(key, Effect.NO_EXECUTE)
-        wanted = self.status is ConditionStatus.TRUE
-        return (Taint(_PRESSURES[self.type], Effect.NO_SCHEDULE),) if wanted else ()
+        """What the node lifecycle controller makes of it (`CONDITION_TAINTS`)."""
+        key = CONDITION_TAINTS.get((self.type, self.status))
+        if key is None:
+            return ()
+        put_on = Taint(key, Effect.NO_SCHEDULE), Taint(key, Effect.NO_EXECUTE)
+        return put_on if self.type is ConditionType.READY else put_on[:1]
 
     def __str__(self) -> str:
         """``MemoryPressure=True``."""

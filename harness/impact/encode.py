@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from harness.impact.finding import Finding
 from harness.impact.impact import Displaced, Leaving, Replacement, Staying, workload_of
 from harness.impact.policy import PolicyPlan
+from harness.model.finding import Finding, Severity
 from harness.model.state import PodTemplate
 from harness.semantics.scheduling import Placement, PlacementOutcome
 
@@ -44,7 +44,7 @@ def to_json(plan: PolicyPlan) -> Json:
         "unsure": [_staying(each, names) for each in impact.unsure],
         "displaced": [_displaced(each, names) for each in impact.displaced],
         "unknown": list(plan.unknown),
-        "expect": [{"name": h.expectation.value, "holds": h.holds, "because": h.because} for h in plan.held],
+        "expect": [{"name": h.expectation.name, "holds": h.holds, "because": h.because} for h in plan.held],
         "exit_code": int(plan.exit_code),
     }
 
@@ -66,8 +66,8 @@ def summary(plan: PolicyPlan) -> Json:
             if back not in (Replacement.NEW, Replacement.SAME_NAME) and backs[back]
         },
         "displaced": len(impact.displaced),
-        "findings": dict(Counter(finding.kind.value for finding in plan.findings)),
-        "breaks": sum(finding.severity == 0 for finding in plan.findings),
+        "findings": dict(Counter(finding.rule for finding in plan.findings)),
+        "breaks": sum(finding.severity is Severity.BREAKS for finding in plan.findings),
     }
 
 
@@ -131,13 +131,15 @@ def _displaced(each: Displaced, names: _Names) -> Json:
 
 
 def _finding(finding: Finding) -> Json:
+    more = {"place": finding.place, "fix": finding.fix, "proves_with": finding.proves_with}
     return {
-        "kind": finding.kind.value,
+        "kind": finding.rule,
         "severity": finding.severity.name.lower(),
         "subject": finding.subject,
         "message": finding.message,
-        "pods": list(finding.pods),
-        "detail": dict(finding.detail),
+        "pods": list(finding.keys),
+        "detail": dict(finding.evidence),
+        **{key: value for key, value in more.items() if value is not None},
     }
 
 

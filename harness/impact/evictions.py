@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from harness.impact.change import Change
+from harness.model import wellknown
 from harness.model.plan import Prediction
 from harness.model.scenario import (
     Scenario,
@@ -21,30 +21,17 @@ from harness.model.scenario import (
 )
 from harness.model.state import ClusterState, Node, Pod
 from harness.model.taints import with_taints
+from harness.model.words import Outcome
 from harness.model.world import Owner, WorldNode, WorldPod
+from harness.semantics.drain import drained
 from harness.semantics.eviction import predict
 from harness.semantics.eviction.settings import Settings
 from harness.semantics.eviction.throttle import REQUESTS_PER_DELETION
 from harness.semantics.eviction.variants import concerns_node_lifecycle
 
-EVICTED, SURVIVES, DELETED, UNSURE = "evicted", "survives", "deleted", "unsure"
-"""Outcomes of a prediction (the words of the write-script format)."""
-
-_ZONE_LABELS = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
+_ZONE_LABELS = (wellknown.REGION, wellknown.ZONE)
 _LONGEST_LOOK_S = 7200.0
 _SLACK_S = 120.0
-_DRAIN_S = 1.0
-_DRAIN_QPS, _DRAIN_BURST = 50.0, 300
-_RETRY_S = 5.0
-
-
-class DrainRule(StrEnum):
-    """What kubectl drain does with a pod (pkg/drain/filters.go)."""
-
-    EVICTED = "drain-evicts"
-    WAITS = "drain-waits-for-budget"
-    SKIPS_DAEMON_SET = "drain-skips-daemonset"
-    SKIPS_MIRROR = "drain-skips-mirror"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +55,7 @@ def evictions_by(inventory: ClusterState, change: Change, settings: Settings) ->
     """What the change does to the pods on its targets."""
     pods = pods_on(inventory, change.targets)
     if change.drain and not (change.taints or change.lose or change.conditions):
-        return PredictedEvictions(pods, _drained(pods, inventory))
+        return PredictedEvictions(pods, _drained(inventory, change.targets))
     writes = tuple(_writes(inventory.nodes, change))
     nodes: Sequence[Node] = [node for node in inventory.nodes if node.name in set(change.targets)]
     until_s = math.inf
@@ -82,8 +69,8 @@ def evictions_by(inventory: ClusterState, change: Change, settings: Settings) ->
     )
     predictions = predict(scenario, settings).predictions
     if change.drain:
-        drained = _drained(pods, inventory)
-        predictions = tuple(p if p.outcome == EVICTED else d for p, d in zip(predictions, drained, strict=True))
+        drained = _drained(inventory, change.targets)
+        predictions = tuple(p if p.outcome is Outcome.EVICTED else d for p, d in zip(predictions, drained, strict=True))
     return PredictedEvictions(pods, predictions, until_s)
 
 
@@ -167,53 +154,18 @@ def world_node(node: Node) -> WorldNode:
     )
 
 
-# --- drains ---
-
-
-def _drained(pods: Sequence[Pod], inventory: ClusterState) -> tuple[Prediction, ...]:
-    """kubectl drain with --ignore-daemonsets, --delete-emptydir-data and --force: each pod is asked to leave at once,
-    by the Eviction API; where a budget is used up it is asked again every 5 s.
-    """
-    going = sum(1 for pod in pods if _skipped(pod) is None)
-    latest_s = _DRAIN_S + max(0, going - _DRAIN_BURST) / _DRAIN_QPS
-    left = {budget.key: budget.allowed for budget in inventory.budgets}
-    guards = {}
-    out = []
-    for pod in pods:
-        template = pod.template
-        if template not in guards:
-            guards[template] = [
-                b
-                for b in inventory.budgets
-                if b.namespace == template.namespace and b.selector.matches(template.labels)
-            ]
-        skipped = _skipped(pod)
-        if skipped is not None:
-            because = f"{skipped.value.removeprefix('drain-skips-')} pods are left alone by kubectl drain"
-            out.append(_prediction(pod, SURVIVES, skipped, because, None, None))
-            continue
-        used_up = [] if pod.finished or pod.deleting else [b for b in guards[template] if left[b.key] <= 0]
-        for budget in guards[template]:
-            left[budget.key] -= 1
-        if used_up:
-            names = ", ".join(budget.key for budget in used_up)
-            because = f"its eviction is refused (429) while budget {names} allows none; asked again every 5 s"
-            out.append(_prediction(pod, EVICTED, DrainRule.WAITS, because, _RETRY_S, None))
-        else:
-            out.append(_prediction(pod, EVICTED, DrainRule.EVICTED, "evicted by the drain", 0.0, latest_s))
-    return tuple(out)
-
-
-def _skipped(pod: Pod) -> DrainRule | None:
-    owner = pod.template.owner
-    if pod.template.is_mirror:
-        return DrainRule.SKIPS_MIRROR
-    if owner is not None and owner.kind == "DaemonSet" and not pod.finished:
-        return DrainRule.SKIPS_DAEMON_SET
-    return None
-
-
-def _prediction(
-    pod: Pod, outcome: str, rule: DrainRule, because: str, earliest_s: float | None, latest_s: float | None
-) -> Prediction:
-    return Prediction(pod.key, pod.uid, pod.node, outcome, earliest_s, latest_s, rule.value, because)
+def _drained(inventory: ClusterState, targets: Iterable[str]) -> tuple[Prediction, ...]:
+    """What a drain of the targets does, as predictions in the order of `pods_on`."""
+    return tuple(
+        Prediction(
+            pod=each.pod.key,
+            uid=each.pod.uid,
+            node=each.pod.node,
+            outcome=Outcome.EVICTED if each.leaves else Outcome.SURVIVES,
+            earliest_s=each.earliest_s,
+            latest_s=each.latest_s,
+            rule=each.rule.value,
+            because=each.because,
+        )
+        for each in drained(inventory, frozenset(targets))
+    )

@@ -6,11 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 
-from harness.impact.evictions import DrainRule
-from harness.impact.finding import Finding, Kind, Severity, counted
 from harness.impact.impact import Impact, Leaving, Replacement, workload_of
 from harness.impact.placements import by_workload
-from harness.impact.services import Population
+from harness.model.finding import Finding, Rule, Severity, counted
 from harness.model.state import Job, Subject
 from harness.semantics.scheduling import PlacementOutcome
 
@@ -18,47 +16,27 @@ _ACCELERATORS = ("gpu", "tpu", "neuron", "gaudi", "npu")
 _PLAIN = ("cpu", "memory", "ephemeral-storage", "pods")
 
 
-def unmanaged(impact: Impact) -> Iterator[Finding]:
+def _unmanaged(impact: Impact) -> Iterator[Finding]:
     """Pods that nothing brings back."""
     bare = [each for each in impact.leaving if each.comes_back is Replacement.NONE]
     for workload, group in by_workload(bare).items():
         message = f"lost for good, without a controller: {counted(len(group), 'pod')}"
-        yield Finding(Kind.UNMANAGED, Severity.BREAKS, workload, message, tuple(each.pod.key for each in group))
+        yield Finding("unmanaged", Severity.BREAKS, workload, message, tuple(each.pod.key for each in group))
 
 
-def drain_refusals(impact: Impact) -> Iterator[Finding]:
-    """What kubectl drain wants to be told before it evicts anybody."""
-    if not impact.change.drain:
-        return
-    staying = [each.pod for each in impact.staying if each.prediction.rule == DrainRule.SKIPS_DAEMON_SET]
-    living = [each.pod for each in impact.leaving if each.pod.alive]
-    for flag, pods, what in (
-        ("--ignore-daemonsets", staying, "of a DaemonSet, left where they are"),
-        (
-            "--delete-emptydir-data",
-            [p for p in living if p.template.has_local_data],
-            "with an emptyDir, whose data is lost",
-        ),
-        ("--force", [p for p in living if p.template.owner is None], "without a controller, lost for good"),
-    ):
-        if pods:
-            message = f"needed for {counted(len(pods), 'pod')} {what}: without it nobody is evicted at all"
-            yield Finding(Kind.DRAIN, Severity.NOTE, f"kubectl drain {flag}", message, tuple(p.key for p in pods))
-
-
-def single_replicas(impact: Impact, population: Population) -> Iterator[Finding]:
+def _single_replicas(impact: Impact) -> Iterator[Finding]:
     """Workloads whose only live pod leaves."""
     back = Replacement.NEW, Replacement.SAME_NAME, Replacement.STUCK_TERMINATING
     leaving = [each for each in impact.leaving if each.pod.alive and each.comes_back in back]
     alive: Counter[str] = Counter()
-    for template, pods in population.groups.items():
+    for template, pods in impact.population.groups.items():
         alive[workload_of(template)] += pods.alive
     for workload, group in by_workload(each for each in leaving if not _is_job(each)).items():
         if len(group) == 1 == alive[workload]:
             pending = group[0].placement is not None and group[0].placement.fate is PlacementOutcome.PENDING
             message = "its only pod leaves" + (" and finds no node" if pending else " before its replacement starts")
             severity = Severity.BREAKS if pending else Severity.HURTS
-            yield Finding(Kind.SINGLE, severity, workload, message, (group[0].pod.key,))
+            yield Finding("single-replica", severity, workload, message, (group[0].pod.key,))
 
 
 def _is_job(leaving: Leaving) -> bool:
@@ -66,7 +44,7 @@ def _is_job(leaving: Leaving) -> bool:
     return owner is not None and owner.kind == "Job"
 
 
-def jobs(impact: Impact) -> Iterator[Finding]:
+def _jobs(impact: Impact) -> Iterator[Finding]:
     """Jobs that lose running pods."""
     known = {(job.namespace, job.name): job for job in impact.inventory.jobs}
     readable = impact.inventory.knows(Subject.JOBS)
@@ -78,7 +56,7 @@ def jobs(impact: Impact) -> Iterator[Finding]:
     for (namespace, name), group in groups.items():
         severity, message = _job(known.get((namespace, name)), len(group), readable=readable)
         keys = tuple(each.pod.key for each in group)
-        yield Finding(Kind.JOB, severity, f"Job {namespace}/{name}", message, keys, {"lost": len(group)})
+        yield Finding("job", severity, f"Job {namespace}/{name}", message, keys, {"lost": len(group)})
 
 
 def _job(job: Job | None, lost: int, *, readable: bool) -> tuple[Severity, str]:
@@ -99,16 +77,16 @@ def _job(job: Job | None, lost: int, *, readable: bool) -> tuple[Severity, str]:
     return Severity.HURTS, f"{loses}: {counted(failed, 'failure')} of the {limit} that backoffLimit allows"
 
 
-def daemon_sets(impact: Impact) -> Iterator[Finding]:
+def _daemon_sets(impact: Impact) -> Iterator[Finding]:
     """DaemonSets that are driven off nodes."""
     gone = [each for each in impact.leaving if each.comes_back is Replacement.NOT_RECREATED]
     for workload, group in by_workload(gone).items():
         nodes = len({each.pod.node for each in group})
         message = f"driven off {counted(nodes, 'node')}, and not back before the taint is gone"
-        yield Finding(Kind.DAEMON_SET, Severity.HURTS, workload, message, tuple(each.pod.key for each in group))
+        yield Finding("daemonset", Severity.HURTS, workload, message, tuple(each.pod.key for each in group))
 
 
-def accelerators(impact: Impact) -> Iterator[Finding]:
+def _accelerators(impact: Impact) -> Iterator[Finding]:
     """Accelerators whose pods leave: the minutes that they have worked are given up, unless saved elsewhere."""
     groups: dict[str, list[Leaving]] = defaultdict(list)
     for each in impact.leaving:
@@ -123,7 +101,7 @@ def accelerators(impact: Impact) -> Iterator[Finding]:
         message = f"given up after {worked} of work: {counted(count, 'device')} of {counted(len(group), 'pod')}"
         detail = {"devices": count, "minutes": minutes}
         keys = tuple(each.pod.key for each in group)
-        yield Finding(Kind.ACCELERATOR, Severity.HURTS, resource, message, keys, detail)
+        yield Finding("accelerator", Severity.HURTS, resource, message, keys, detail)
 
 
 def is_accelerator(resource: str) -> bool:
@@ -142,3 +120,10 @@ def _minutes(group: list[Leaving], resource: str, taken: str | None) -> float | 
             seconds = (now - datetime.fromisoformat(each.pod.started)).total_seconds()
             total += max(0.0, seconds) / 60 * each.pod.template.requests[resource]
     return round(total, 1)
+
+
+UNMANAGED = Rule("unmanaged", Severity.BREAKS, _unmanaged, expectation="no-unmanaged-loss")
+JOB = Rule("job", Severity.BREAKS, _jobs, needs=(Subject.JOBS,), expectation="no-job-loss")
+SINGLE_REPLICA = Rule("single-replica", Severity.BREAKS, _single_replicas)
+DAEMON_SET = Rule("daemonset", Severity.HURTS, _daemon_sets, expectation="no-daemonset-loss")
+ACCELERATOR = Rule("accelerator", Severity.HURTS, _accelerators, expectation="no-accelerator-loss")

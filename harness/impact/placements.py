@@ -1,13 +1,13 @@
-"""Replacements that find no node, or the wrong one; who is thrown out for them; what quotas say."""
+"""Replacements that find no node, or the wrong one; whom they preempt; what quotas say."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from harness.impact.finding import Finding, Kind, Severity, counted
 from harness.impact.impact import Impact, Leaving, Replacement, workload_of
-from harness.model.state import PodTemplate
+from harness.model.finding import Finding, Rule, Severity, counted
+from harness.model.state import PodTemplate, Subject
 from harness.semantics.scheduling import PlacementOutcome
 from harness.semantics.scheduling.quotas import Quotas
 from harness.semantics.scheduling.reasons import VOLUME_AFFINITY, VOLUME_BINDING, VOLUME_MISSING, VOLUME_ZONE
@@ -28,36 +28,58 @@ def by_workload(leaving: Iterable[Leaving]) -> dict[str, list[Leaving]]:
     return groups
 
 
-def misplaced(impact: Impact) -> Iterator[Finding]:
-    """Pending replacements, those that will be evicted again, and those whose volumes hold them where they were."""
+def _replacements(impact: Impact) -> Iterator[tuple[str, list[Leaving], list[Leaving]]]:
+    """For each workload: those that are replaced, and those of them whose replacement finds no node."""
     placed = [each for each in impact.leaving if each.placement is not None]
     for workload, group in by_workload(placed).items():
-        pending = [e for e in group if e.placement is not None and e.placement.fate is PlacementOutcome.PENDING]
+        yield workload, group, [e for e in group if e.placement and e.placement.fate is PlacementOutcome.PENDING]
+
+
+def _pending_replacements(impact: Impact) -> Iterator[Finding]:
+    """Replacements that find no node, and those that wait for a dead one."""
+    for workload, group, pending in _replacements(impact):
         if pending:
             yield _pending(workload, pending, len(group))
-            held = [e for e in pending if e.placement is not None and _by_volumes(e.placement.reason)]
-            if held:
-                message = f"volumes of {counted(len(held), 'pod')} cannot follow: {_reason(held)}"
-                yield Finding(Kind.VOLUME, Severity.BREAKS, workload, message, _keys(held))
-        again = [e for e in group if e.placement is not None and e.placement.again]
-        if again:
-            yield _eviction_loop(workload, again)
-    for workload, group in by_workload(e for e in impact.leaving if e.comes_back is Replacement.EVICT_LOOP).items():
-        every_s = max(each.prediction.earliest_s or 0.0 for each in group)
-        message = f"back on the same node and evicted again every {every_s:g} s: {counted(len(group), 'pod')}"
-        yield Finding(Kind.EVICTION_LOOP, Severity.HURTS, workload, message, _keys(group), {"every_s": every_s})
     stuck = [each for each in impact.leaving if each.comes_back is Replacement.STUCK_TERMINATING]
     for workload, group in by_workload(stuck).items():
         message = (
             f"Terminating on a dead node, and not replaced before it is back or gone: {counted(len(group), 'pod')}"
         )
-        yield Finding(Kind.PENDING, Severity.BREAKS, workload, message, _keys(group), {"pending": len(group)})
+        yield Finding("pending", Severity.BREAKS, workload, message, _keys(group), {"pending": len(group)})
+
+
+def _held_by_volumes(impact: Impact) -> Iterator[Finding]:
+    """Replacements whose volumes hold them where they were."""
+    for workload, _, pending in _replacements(impact):
+        held = [each for each in pending if each.placement is not None and _by_volumes(each.placement.reason)]
+        if held:
+            message = f"volumes of {counted(len(held), 'pod')} cannot follow: {_reason(held)}"
+            yield Finding("volume", Severity.BREAKS, workload, message, _keys(held))
+
+
+def _eviction_loops(impact: Impact) -> Iterator[Finding]:
+    """Replacements that are evicted again."""
+    for workload, group, _ in _replacements(impact):
+        again = [each for each in group if each.placement is not None and each.placement.again]
+        if again:
+            yield _eviction_loop(workload, again)
+    for workload, group in by_workload(e for e in impact.leaving if e.comes_back is Replacement.EVICT_LOOP).items():
+        every_s = max(each.prediction.earliest_s or 0.0 for each in group)
+        message = f"back on the same node and evicted again every {every_s:g} s: {counted(len(group), 'pod')}"
+        yield Finding("eviction-loop", Severity.HURTS, workload, message, _keys(group), {"every_s": every_s})
+
+
+def _not_placed(impact: Impact) -> Iterator[str]:
+    """Why it is not known of every replacement whether it finds a node."""
+    unknown = [e.placement for e in impact.leaving if e.placement and e.placement.fate is PlacementOutcome.UNKNOWN]
+    if unknown:
+        yield f"{counted(len(unknown), 'replacement')}: {unknown[0].reason}"
 
 
 def _pending(workload: str, pending: list[Leaving], replaced: int) -> Finding:
     detail = {"pending": len(pending), "replaced": replaced, "reason": _reason(pending)}
     message = f"Pending, {len(pending)} of {counted(replaced, 'replacement')}: {_reason(pending)}"
-    return Finding(Kind.PENDING, Severity.BREAKS, workload, message, _keys(pending), detail)
+    return Finding("pending", Severity.BREAKS, workload, message, _keys(pending), detail)
 
 
 def _eviction_loop(workload: str, again: list[Leaving]) -> Finding:
@@ -74,7 +96,7 @@ def _eviction_loop(workload: str, again: list[Leaving]) -> Finding:
             f"{every_s:g} s: {counted(len(again), 'replacement')}"
         )
     severity = Severity.BREAKS if only else Severity.HURTS
-    return Finding(Kind.EVICTION_LOOP, severity, workload, message, _keys(again), detail)
+    return Finding("eviction-loop", severity, workload, message, _keys(again), detail)
 
 
 def _by_volumes(reason: str) -> bool:
@@ -89,22 +111,22 @@ def _keys(group: Iterable[Leaving]) -> tuple[str, ...]:
     return tuple(each.pod.key for each in group)
 
 
-def preempted(impact: Impact) -> Iterator[Finding]:
+def _preempted(impact: Impact) -> Iterator[Finding]:
     """Pods elsewhere that must make room."""
     groups = defaultdict(list)
     for displaced in impact.displaced:
         groups[workload_of(displaced.pod.template)].append(displaced)
     for workload, group in groups.items():
         stranded = [d for d in group if d.placement is None or d.placement.fate is PlacementOutcome.PENDING]
-        message = f"thrown out for more important replacements such as {group[0].by}: {counted(len(group), 'pod')}"
+        message = f"preempted by more important replacements such as {group[0].by}: {counted(len(group), 'pod')}"
         if stranded:
             message += f", {len(stranded)} without another node to go to"
         severity = Severity.BREAKS if stranded else Severity.HURTS
         keys = tuple(displaced.pod.key for displaced in group)
-        yield Finding(Kind.PREEMPTION, severity, workload, message, keys, {"stranded": len(stranded)})
+        yield Finding("preemption", severity, workload, message, keys, {"stranded": len(stranded)})
 
 
-def quota_delays(impact: Impact) -> Iterator[Finding]:
+def _quota_delays(impact: Impact) -> Iterator[Finding]:
     """Replacements that a full quota refuses until the pod that they replace is gone."""
     if not impact.inventory.quotas:
         return
@@ -126,4 +148,18 @@ def quota_delays(impact: Impact) -> Iterator[Finding]:
             f"{counted(len(group), 'replacement')}"
         )
         keys = tuple(each.pod.key for each in group)
-        yield Finding(Kind.QUOTA, Severity.HURTS, f"Namespace {namespace}", message, keys, {"wait_s": grace_s})
+        yield Finding("quota", Severity.HURTS, f"Namespace {namespace}", message, keys, {"wait_s": grace_s})
+
+
+PENDING = Rule("pending", Severity.BREAKS, _pending_replacements, unknown=_not_placed)
+VOLUME = Rule(
+    "volume",
+    Severity.BREAKS,
+    _held_by_volumes,
+    needs=(Subject.CLAIMS, Subject.VOLUMES),
+    unknown=_not_placed,
+    expectation="no-stuck-volume",
+)
+EVICTION_LOOP = Rule("eviction-loop", Severity.BREAKS, _eviction_loops, unknown=_not_placed)
+PREEMPTION = Rule("preemption", Severity.BREAKS, _preempted)
+QUOTA = Rule("quota", Severity.HURTS, _quota_delays, needs=(Subject.QUOTAS,))

@@ -1,29 +1,17 @@
-"""A plan: the impact of a change, what it warns of, and whether what is demanded of it holds."""
+"""A plan: the impact of a change, what it warns of, and whether what is expected of it holds."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.errors import ExitCode
-from harness.impact import losses, placements, services, timing
-from harness.impact.finding import BROKEN_BY, NEEDS, Expectation, Finding, Kind, Severity, counted
 from harness.impact.impact import Impact
-from harness.impact.services import Population
+from harness.impact.rules import RULES
+from harness.model.finding import Expectation, ExpectationResult, Finding, Rule, counted, hold
 from harness.model.state import Subject
 from harness.semantics.scheduling import PlacementOutcome
-
-_ORDER = {kind: number for number, kind in enumerate(Kind)}
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectationResult:
-    """A expectation and what came of it. `holds` None: it cannot be told, for the reason in `because`."""
-
-    expectation: Expectation
-    holds: bool | None
-    because: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -40,57 +28,52 @@ class PolicyPlan:
     title: str
 
     def __repr__(self) -> str:
-        """In short, see `Inventory`."""
+        """In short, see `ClusterState`."""
         return f"<PolicyPlan {self.title!r}: {len(self.findings)} findings>"
 
     @property
     def exit_code(self) -> ExitCode:
-        """FAIL when a expectation is broken, INCONCLUSIVE when none is but one cannot be told, PASS otherwise."""
+        """FAIL when an expectation is broken, INCONCLUSIVE when none is but one cannot be told, PASS otherwise."""
         if any(held.holds is False for held in self.held):
             return ExitCode.FAIL
         return ExitCode.INCONCLUSIVE if any(held.holds is None for held in self.held) else ExitCode.PASS
 
 
-def judge(
-    impact: Impact, expectations: Sequence[Expectation], *, source: str, title: str, served: str | None = None
-) -> PolicyPlan:
-    """The plan of a impact. `served`: the Service (``namespace/name``) that NO_OUTAGE is about; None: all of them."""
-    findings = tuple(sorted(_findings(impact), key=_gravity))
-    unknown = tuple(_unknown(impact))
-    held = tuple(_held(expectation, impact, findings, served) for expectation in expectations)
-    return PolicyPlan(impact, findings, unknown, held, source, title)
+def judge(impact: Impact, expectations: Sequence[Expectation], *, source: str, title: str) -> PolicyPlan:
+    """The plan of an impact: what each rule finds in it, and what came of each expectation."""
+    by_rule = {rule.id: sorted(rule.find(impact), key=_gravity) for rule in RULES}
+    listed = [finding for rule in RULES if rule.listed for finding in by_rule[rule.id]]
+    findings = tuple(sorted(listed, key=lambda finding: finding.severity))  # stable: by severity, then as in RULES
+    held = []
+    for expectation in expectations:
+        asked = [rule for rule in RULES if rule.id in expectation.rules]
+        found = sorted((f for rule in asked for f in by_rule[rule.id]), key=lambda finding: finding.severity)
+        held.append(hold(expectation, found, list(_blind(asked, impact))))
+    return PolicyPlan(impact, findings, tuple(_unknown(impact)), tuple(held), source, title)
 
 
-def _gravity(finding: Finding) -> tuple[int, int, int, str]:
-    return finding.severity, _ORDER[finding.kind], -len(finding.pods), finding.subject
+def _gravity(finding: Finding) -> tuple[int, int, str]:
+    return finding.severity, -len(finding.keys), finding.subject
 
 
-def _findings(impact: Impact) -> Iterable[Finding]:
-    population = Population(impact)
-    yield from services.outages(impact, population)
-    yield from services.breached_budgets(impact, population)
-    yield from placements.misplaced(impact)
-    yield from placements.preempted(impact)
-    yield from placements.quota_delays(impact)
-    yield from losses.unmanaged(impact)
-    yield from losses.single_replicas(impact, population)
-    yield from losses.jobs(impact)
-    yield from losses.daemon_sets(impact)
-    yield from losses.accelerators(impact)
-    yield from losses.drain_refusals(impact)
-    yield from timing.exits(impact)
-    yield from timing.throttled(impact)
-    yield from timing.admission(impact)
-    yield from timing.pressure(impact)
-    yield from timing.unsure(impact)
-    yield from timing.blankets(impact)
+def _blind(rules: Sequence[Rule[Impact]], impact: Impact) -> Iterator[str]:
+    """Each reason why these rules may have missed something."""
+    yield from impact.unplanned
+    missing = impact.inventory.missing
+    needed = {Subject.PODS, *(subject for rule in rules for subject in rule.needs)}
+    for subject in Subject:
+        if subject in needed and subject in missing and _matters(subject, impact):
+            yield missing[subject]
+    yield from dict.fromkeys(reason for rule in rules for reason in rule.unknown(impact))
+    if impact.unsure:
+        yield f"{counted(len(impact.unsure), 'pod')} may leave or stay"
 
 
 _QUESTIONS = {
     Subject.PODS: "who leaves",
-    Subject.SERVICES: "which Services go dark",
-    Subject.ENDPOINT_SLICES: "whether Services without a selector go dark",
-    Subject.BUDGETS: "which PodDisruptionBudgets are run over",
+    Subject.SERVICES: "which Services lose all ready endpoints",
+    Subject.ENDPOINT_SLICES: "whether Services without a selector lose all ready endpoints",
+    Subject.BUDGETS: "which PodDisruptionBudgets are violated",
     Subject.JOBS: "whether Jobs hit their backoffLimit",
     Subject.QUOTAS: "whether quotas hold replacements up",
     Subject.CLAIMS: "whether volumes can follow",
@@ -129,51 +112,3 @@ def _matters(subject: Subject, impact: Impact) -> bool:
     if subject is Subject.ENDPOINT_SLICES:
         return any(service.selector is None for service in impact.inventory.services)
     return bool(impact.leaving)
-
-
-def _held(
-    expectation: Expectation, impact: Impact, findings: Sequence[Finding], served: str | None
-) -> ExpectationResult:
-    if expectation is Expectation.NO_EVICTION:
-        return _no_eviction(impact)
-    kinds = BROKEN_BY[expectation]
-    against = [f for f in findings if f.kind in kinds and f.severity is not Severity.NOTE]
-    if expectation is Expectation.NO_OUTAGE and served is not None:
-        against = [finding for finding in against if finding.subject == f"Service {served}"]
-    if against:
-        more = f" (and {len(against) - 1} more)" if len(against) > 1 else ""
-        return ExpectationResult(expectation, False, f"{against[0].subject} {against[0].message}{more}")
-    missing = impact.inventory.missing
-    needed = {Subject.PODS, *(subject for kind in kinds for subject in NEEDS.get(kind, ()))}
-    blind = list(impact.unplanned)
-    blind += [missing[subject] for subject in Subject if subject in needed & set(missing) and _matters(subject, impact)]
-    if expectation in (Expectation.NO_PENDING, Expectation.NO_EVICTION_LOOP, Expectation.NO_STUCK_VOLUME):
-        unknown = [
-            e for e in impact.leaving if e.placement is not None and e.placement.fate is PlacementOutcome.UNKNOWN
-        ]
-        blind += (
-            [f"{counted(len(unknown), 'replacement')}: {unknown[0].placement.reason}"]
-            if unknown and unknown[0].placement
-            else []
-        )
-    if impact.unsure:
-        blind.append(f"{counted(len(impact.unsure), 'pod')} may leave or stay")
-    return (
-        ExpectationResult(expectation, None, "; ".join(blind))
-        if blind
-        else ExpectationResult(expectation, True, "nothing found against it")
-    )
-
-
-def _no_eviction(impact: Impact) -> ExpectationResult:
-    if impact.leaving:
-        return ExpectationResult(Expectation.NO_EVICTION, False, f"{counted(len(impact.leaving), 'pod')} would leave")
-    if Subject.PODS in impact.inventory.missing:
-        return ExpectationResult(Expectation.NO_EVICTION, None, impact.inventory.missing[Subject.PODS])
-    if impact.unplanned:
-        return ExpectationResult(Expectation.NO_EVICTION, None, "; ".join(impact.unplanned))
-    if impact.unsure:
-        return ExpectationResult(
-            Expectation.NO_EVICTION, None, f"{counted(len(impact.unsure), 'pod')} may leave or stay"
-        )
-    return ExpectationResult(Expectation.NO_EVICTION, True, "nobody leaves")

@@ -1,4 +1,4 @@
-"""From departures to a impact: who is replaced by whom, and where the replacements go."""
+"""From evictions to an impact: who is replaced by whom, and where the replacements go."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.impact.change import Change, nodes_after
-from harness.impact.evictions import DELETED, EVICTED, UNSURE, PredictedEvictions
+from harness.impact.evictions import PredictedEvictions
 from harness.impact.impact import Displaced, Impact, Leaving, Replacement, Staying
 from harness.model.state import ClusterState, Node, Pod, PodTemplate
 from harness.model.taints import Taint
+from harness.model.words import Outcome
 from harness.semantics.eviction.decision import Action, decide, first_match, no_execute
 from harness.semantics.eviction.settings import Settings
 from harness.semantics.scheduling import Placements, Request, Scheduler, place_all
@@ -21,12 +22,12 @@ _BEFORE_S = -1.0
 def assess(
     inventory: ClusterState,
     change: Change,
-    departures: PredictedEvictions,
+    evictions: PredictedEvictions,
     settings: Settings,
     *,
     words: Sequence[str] = (),
 ) -> Impact:
-    """Everything that follows from the departures: replacements placed one after the other on the nodes as they are
+    """Everything that follows from the evictions: replacements placed one after the other on the nodes as they are
     after `change`. `words`: what is done, if not what `change` says.
     """
     after = nodes_after(inventory.nodes, change)
@@ -36,21 +37,21 @@ def assess(
     staying: list[Staying] = []
     unsure: list[Staying] = []
     blanket = _Blankets(settings)
-    for number, (pod, prediction) in enumerate(zip(departures.pods, departures.predictions, strict=True)):
-        if prediction.outcome in (EVICTED, DELETED):
+    for number, (pod, prediction) in enumerate(zip(evictions.pods, evictions.predictions, strict=True)):
+        if prediction.outcome in (Outcome.EVICTED, Outcome.DELETED):
             back = _comes_back(pod, by_name[pod.node], change, settings, evicting)
             leaving.append((pod, number, back))
         else:
             kept = Staying(pod, prediction, blanket.keeps(pod, by_name[pod.node]))
-            (unsure if prediction.outcome == UNSURE else staying).append(kept)
-    placed, idle = _placed(inventory, after, leaving, departures, settings)
+            (unsure if prediction.outcome is Outcome.UNSURE else staying).append(kept)
+    placed, idle = _placed(inventory, after, leaving, evictions, settings)
     placements = placed.placements
     return Impact(
         inventory=inventory,
         change=change,
         words=tuple(words) or change.words,
         leaving=tuple(
-            Leaving(pod, departures.predictions[number], back, placements.get(pod.key) if back in _SEEKING else None)
+            Leaving(pod, evictions.predictions[number], back, placements.get(pod.key) if back in _SEEKING else None)
             for pod, number, back in leaving
         ),
         staying=tuple(staying),
@@ -113,7 +114,7 @@ def _placed(
     inventory: ClusterState,
     after: tuple[Node, ...],
     leaving: Sequence[tuple[Pod, int, Replacement]],
-    departures: PredictedEvictions,
+    evictions: PredictedEvictions,
     settings: Settings,
 ) -> tuple[Placements, list[str]]:
     """Placements of the replacements and of the pods that were waiting before (their keys come second)."""
@@ -125,7 +126,7 @@ def _placed(
     requests = [Request(pod.key, pod.template, _BEFORE_S) for pod in waiting]
     for pod, number, back in leaving:
         if back in _SEEKING:
-            earliest_s = departures.predictions[number].earliest_s or 0.0
+            earliest_s = evictions.predictions[number].earliest_s or 0.0
             later_s = pod.template.grace_s if back is Replacement.SAME_NAME else 0.0
             requests.append(Request(pod.key, pod.template, earliest_s + later_s))
     engine = Scheduler(replace(inventory, nodes=after), rest, compares=settings.compares)

@@ -5,46 +5,49 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from harness.impact.evictions import EVICTED
-from harness.impact.finding import Finding, Kind, Severity, counted
 from harness.impact.impact import Impact, Leaving, Replacement, Staying, workload_of
 from harness.impact.placements import by_workload
+from harness.model import wellknown
+from harness.model.finding import Finding, Rule, Severity, counted
 from harness.model.scenario import ConditionStatus, ConditionType
-from harness.model.state import PodTemplate, Webhook
+from harness.model.state import PodTemplate, Subject, Webhook
+from harness.model.words import Outcome
 
 _NOTEWORTHY_S = 5.0
-_NAME_LABEL = "kubernetes.io/metadata.name"
 
 
-def exits(impact: Impact) -> Iterator[Finding]:
-    """The longest grace period, and pods that are cut off when the node ends."""
+def _longest_grace(impact: Impact) -> Iterator[Finding]:
+    """The longest grace period."""
     living = [each for each in impact.leaving if each.pod.alive]
-    if not living:
-        return
-    longest = max(living, key=lambda each: each.pod.template.grace_s)
-    grace_s, window_s = longest.pod.template.grace_s, impact.change.window_s
-    message = f"the longest grace period is {grace_s} s ({longest.pod.key})"
-    detail = {"longest_s": grace_s, "window_s": window_s}
-    yield Finding(Kind.GRACE, Severity.NOTE, "grace periods", message, (longest.pod.key,), detail)
+    if living:
+        longest = max(living, key=lambda each: each.pod.template.grace_s).pod
+        message = f"the longest grace period is {longest.template.grace_s} s ({longest.key})"
+        figures = {"longest_s": longest.template.grace_s, "window_s": impact.change.window_s}
+        yield Finding("grace", Severity.NOTE, "grace periods", message, (longest.key,), figures)
+
+
+def _late_exits(impact: Impact) -> Iterator[Finding]:
+    """Pods that are cut off when the node ends."""
+    window_s = impact.change.window_s
     if window_s is None:
         return
-    late = [each for each in living if _gone_s(each) > window_s]
+    late = [each for each in impact.leaving if each.pod.alive and _gone_s(each) > window_s]
     for workload, group in by_workload(late).items():
         worst_s = max(map(_gone_s, group))
         when = "at an unknown time" if worst_s == float("inf") else f"after up to {worst_s:g} s"
         message = f"cut off when the node ends after {window_s:g} s: {counted(len(group), 'pod')}, gone only {when}"
         keys = tuple(each.pod.key for each in group)
-        yield Finding(Kind.WINDOW, Severity.BREAKS, workload, message, keys, {"window_s": window_s})
+        yield Finding("window", Severity.BREAKS, workload, message, keys, {"window_s": window_s})
 
 
 def _gone_s(leaving: Leaving) -> float:
     latest_s = leaving.prediction.latest_s
-    if latest_s is None and leaving.prediction.outcome != EVICTED:
+    if latest_s is None and leaving.prediction.outcome is not Outcome.EVICTED:
         return 0.0  # somebody else has deleted it already
     return float("inf") if latest_s is None else latest_s + leaving.pod.template.grace_s
 
 
-def throttled(impact: Impact) -> Iterator[Finding]:
+def _throttled(impact: Impact) -> Iterator[Finding]:
     """How long the last of many deletions waits for the client of the controller."""
     spans = [
         (e.prediction.latest_s - e.prediction.earliest_s, e)
@@ -59,10 +62,10 @@ def throttled(impact: Impact) -> Iterator[Finding]:
             f"{len(spans)} deletions go through one throttled client: the last may wait {span_s:.0f} s, in no order"
         )
         detail = {"deletions": len(spans), "last_s": widest.prediction.latest_s}
-        yield Finding(Kind.THROTTLE, Severity.NOTE, "client throttle", message, (), detail)
+        yield Finding("throttle", Severity.NOTE, "client throttle", message, (), detail)
 
 
-def admission(impact: Impact) -> Iterator[Finding]:
+def _admission(impact: Impact) -> Iterator[Finding]:
     """Webhooks and policies that may refuse the deletions: five attempts within a second, then the pod stays."""
     evicted = [each for each in impact.leaving if each.comes_back is not Replacement.DONE]
     for hook in impact.inventory.webhooks:
@@ -76,15 +79,15 @@ def admission(impact: Impact) -> Iterator[Finding]:
         )
         keys = tuple(each.pod.key for each in asked)
         detail = {"fails_closed": hook.fails_closed, "asked": len(asked)}
-        yield Finding(Kind.ADMISSION, Severity.HURTS, f"{what} {hook.name}", message, keys, detail)
+        yield Finding("admission", Severity.HURTS, f"{what} {hook.name}", message, keys, detail)
 
 
 def _is_asked(hook: Webhook, template: PodTemplate, namespaces: Mapping[str, Mapping[str, str]]) -> bool:
-    labels = {_NAME_LABEL: template.namespace, **namespaces.get(template.namespace, {})}
+    labels = {wellknown.NAMESPACE_NAME: template.namespace, **namespaces.get(template.namespace, {})}
     return hook.namespaces.matches(labels) and hook.objects.matches(template.labels)
 
 
-def pressure(impact: Impact) -> Iterator[Finding]:
+def _pressure(impact: Impact) -> Iterator[Finding]:
     """What a pressure condition does and does not do."""
     kinds = (ConditionType.MEMORY_PRESSURE, ConditionType.DISK_PRESSURE, ConditionType.PID_PRESSURE)
     for condition in impact.change.conditions:
@@ -93,21 +96,21 @@ def pressure(impact: Impact) -> Iterator[Finding]:
                 "its taint is NoSchedule and evicts nobody; the kubelet itself evicts pods, by usage over request and "
                 "then priority, whatever they tolerate: whom, a snapshot without usage cannot say"
             )
-            yield Finding(Kind.PRESSURE, Severity.NOTE, str(condition), message)
+            yield Finding("pressure", Severity.NOTE, str(condition), message)
 
 
-def unsure(impact: Impact) -> Iterator[Finding]:
-    """Pods whose fate is a race."""
+def _unsure(impact: Impact) -> Iterator[Finding]:
+    """Pods of which it is a race whether they leave."""
     groups: dict[tuple[str, str], list[Staying]] = defaultdict(list)
     for each in impact.unsure:
         groups[workload_of(each.pod.template), each.prediction.rule].append(each)
     for (workload, rule), group in groups.items():
         message = f"may leave or stay, {counted(len(group), 'pod')} ({rule}): {group[0].prediction.because}"
         keys = tuple(each.pod.key for each in group)
-        yield Finding(Kind.UNSURE, Severity.HURTS, workload, message, keys, {"rule": rule})
+        yield Finding("unsure", Severity.HURTS, workload, message, keys, {"rule": rule})
 
 
-def blankets(impact: Impact) -> Iterator[Finding]:
+def _blankets(impact: Impact) -> Iterator[Finding]:
     """Workloads that stay because they tolerate everything."""
     groups: dict[str, list[str]] = defaultdict(list)
     for each in impact.staying:
@@ -115,4 +118,21 @@ def blankets(impact: Impact) -> Iterator[Finding]:
             groups[workload_of(each.pod.template)].append(each.pod.key)
     for workload, keys in groups.items():
         message = f"kept by a blanket toleration (operator Exists without a key): {counted(len(keys), 'pod')}"
-        yield Finding(Kind.BLANKET, Severity.NOTE, workload, message, tuple(keys))
+        yield Finding("blanket", Severity.NOTE, workload, message, tuple(keys))
+
+
+def _evictions(impact: Impact) -> Iterator[Finding]:
+    """Anybody who leaves."""
+    if impact.leaving:
+        keys = tuple(each.pod.key for each in impact.leaving)
+        yield Finding("eviction", Severity.HURTS, counted(len(keys), "pod"), "would leave", keys)
+
+
+EVICTION = Rule("eviction", Severity.HURTS, _evictions, listed=False)
+WINDOW = Rule("window", Severity.BREAKS, _late_exits, expectation="no-late-exit")
+ADMISSION = Rule("admission", Severity.HURTS, _admission, needs=(Subject.WEBHOOKS, Subject.POLICIES))
+UNSURE = Rule("unsure", Severity.HURTS, _unsure)
+GRACE = Rule("grace", Severity.NOTE, _longest_grace)
+THROTTLE = Rule("throttle", Severity.NOTE, _throttled)
+PRESSURE = Rule("pressure", Severity.NOTE, _pressure)
+BLANKET = Rule("blanket", Severity.NOTE, _blankets)

@@ -5,7 +5,7 @@
     from harness import lab
     spec = lab.LabSpec(name="try", topology=lab.plain_topology(3))
     running = lab.up(spec, owner=lab.this_process(), report=print)
-    lab.dial(running, "node-1", {"memory.available": "50Mi"})
+    lab.pressure(running, "node-1", {"memory.available": "50Mi"})
     lab.down(running)
 
 `up` returns when every node is Ready and pods can be created. A `Lab` is a plain value: its kubeconfig, its audit log,
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.lab.flags import parse_flag
-    from harness.lab.operate import add_node, dial, kill, logs_of, node, open_door, restart
+    from harness.lab.operate import add_node, kill, logs_of, node, port_forward, pressure, restart
     from harness.lab.processes import ProcessId, this_process
     from harness.lab.start import Report, up
     from harness.lab.state import Condition
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "flags": ("parse_flag",),
-    "operate": ("add_node", "dial", "kill", "logs_of", "node", "open_door", "restart"),
+    "operate": ("add_node", "kill", "logs_of", "node", "port_forward", "pressure", "restart"),
     "processes": ("ProcessId", "this_process"),
     "start": ("Report", "up"),
     "state": ("Condition",),
@@ -68,7 +68,6 @@ __all__ = [
     "Topology",
     "add_node",
     "default_topology",
-    "dial",
     "down",
     "down_named",
     "find",
@@ -77,9 +76,10 @@ __all__ = [
     "listing",
     "logs_of",
     "node",
-    "open_door",
     "parse_flag",
     "plain_topology",
+    "port_forward",
+    "pressure",
     "read_topology",
     "read_topology_file",
     "restart",

@@ -25,8 +25,8 @@ class Deed(StrEnum):
     START = "start"  # a new program, or one that it knows and that does not run
     RESTART = "restart"  # SIGKILL, wait for the end, start again
     KILL = "kill"  # SIGKILL and wait until every process below it is gone
-    FREEZE = "freeze"  # SIGSTOP, with every process below
-    THAW = "thaw"
+    PAUSE = "pause"  # SIGSTOP, with every process below
+    RESUME = "resume"
     DOWN = "down"  # kill everything and end
 
 
@@ -34,7 +34,7 @@ class Run(StrEnum):
     """How a program is."""
 
     RUNNING = "running"
-    FROZEN = "frozen"
+    PAUSED = "paused"
     KILLED = "killed"  # by command
     DIED = "died"  # by itself: a component that does this is news
 

@@ -22,7 +22,7 @@ POD_FIGURES = ("memory.workingset", "disk.used")
 
 
 def parse_figures(figures: Mapping[str, str], *, pod: str | None) -> dict[str, str]:
-    """The same figures, checked; UsageError for a key that cannot be dialled, a bad quantity or a bad pod name."""
+    """The same figures, checked; UsageError for a key that cannot be set, a bad quantity or a bad pod name."""
     known = NODE_SIGNALS if pod is None else POD_FIGURES
     if pod is not None and (pod.count("/") != 1 or not all(pod.split("/"))):
         raise UsageError(f"--pod {pod}: write NAMESPACE/NAME")
@@ -30,7 +30,7 @@ def parse_figures(figures: Mapping[str, str], *, pod: str | None) -> dict[str, s
     for key, value in figures.items():
         if key not in known:
             of = "a node" if pod is None else "a pod"
-            raise UsageError(f"{key!r} cannot be dialled for {of}; there are: {', '.join(known)}")
+            raise UsageError(f"{key!r} cannot be set for {of}; there are: {', '.join(known)}")
         try:
             out[key] = quantity(value)
         except ValueError as error:

@@ -57,7 +57,7 @@ def parse_service(text: str) -> tuple[str, str, str]:
     service, _, namespace = left.partition(".")
     names = (service, namespace or "default", port)
     if not colon or not all(_LABEL.fullmatch(name) for name in names):
-        raise UsageError(f"{text!r} is no door: write SERVICE:PORT or SERVICE.NAMESPACE:PORT")
+        raise UsageError(f"{text!r} names no port of a Service: write SERVICE:PORT or SERVICE.NAMESPACE:PORT")
     return service, namespace or "default", port
 
 

@@ -21,7 +21,7 @@ INSIDE_SERVER = f"https://{API_ADDRESS}:{API_PORT}"
 def prepare(setting: Setting, topology: Topology, *, sockets: Path, podinfo: Path, api_port: int) -> None:
     """Certificates, kubeconfigs, node files and the settings of all components, into the lab's folder.
 
-    `api_port`: the API server's door on 127.0.0.1, which the administrator's kubeconfig names.
+    `api_port`: the API server's port on the host's 127.0.0.1, which the administrator's kubeconfig names.
     """
     folder = setting.folder
     for place in (folder.logs, folder.bin, folder.discovered, folder.path / "tmp", folder.path / "etcd"):

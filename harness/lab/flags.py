@@ -35,7 +35,7 @@ class Paths:
 
 
 def parse_flag(text: str) -> Flag:
-    """``COMPONENT=--name=value`` or ``COMPONENT=--name`` as `lab up --flag` takes it; UsageError with the mend."""
+    """``COMPONENT=--name=value`` or ``COMPONENT=--name`` as `lab up --flag` takes it; UsageError with the fix."""
     known = ", ".join(FLAGGABLE)
     component, _, flag = text.partition("=")
     if component not in list(FLAGGABLE):

@@ -162,7 +162,7 @@ def host_doors(setting: Setting, *, api_port: int, prometheus_port: int) -> Prog
     """The doors that every lab has."""
     leads = {api_port: f"{API_ADDRESS}:{API_PORT}", prometheus_port: f"{API_ADDRESS}:{PROMETHEUS_PORT}"}
     return doors.program(
-        setting.noderuntime, name=Component.DOORS, doors=leads, folder=setting.folder.path, env=setting.env
+        setting.noderuntime, name=Component.PORT_FORWARDS, doors=leads, folder=setting.folder.path, env=setting.env
     )
 
 

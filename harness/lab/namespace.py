@@ -24,7 +24,7 @@ _SYSCTLS = (
     ("/proc/sys/kernel/unprivileged_userns_clone", "0", "sudo sysctl kernel.unprivileged_userns_clone=1"),
     ("/proc/sys/user/max_user_namespaces", "0", "sudo sysctl user.max_user_namespaces=15000"),
 )
-"""(file, the content that forbids user namespaces, the mend): Ubuntu 23.10 and later, older Debian, RHEL 7 style."""
+"""(file, the content that forbids user namespaces, the fix): Ubuntu 23.10 and later, older Debian, RHEL 7 style."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Maker:
 def find_maker() -> Maker:
     """The first way that works here, tried for real: root's own rights, else a user namespace.
 
-    LabError, with the mend, when the machine allows neither.
+    LabError, with the fix, when the machine allows neither.
     """
     ways = [Maker(ROOTLESS, rootless=True)]
     if os.geteuid() == 0:
@@ -59,17 +59,17 @@ def find_maker() -> Maker:
 
 def _forbidden(said: str) -> str:
     """One message for a machine that lets nobody make namespaces."""
-    mend = "run as root, or allow user namespaces for this user"
+    fix = "run as root, or allow user namespaces for this user"
     for file, forbidding, command in _SYSCTLS:
         try:
             if Path(file).read_text().strip() == forbidding:
-                mend = f"{command}   ({file} forbids it now)"
+                fix = f"{command}   ({file} forbids it now)"
                 break
         except OSError:
             continue
     return (
         f"this machine does not let the lab have a private network ({said}).\n"
-        f"  mend: {mend}\n"
+        f"  fix: {fix}\n"
         "  or use a kind cluster instead: kind create cluster, then --context kind-kind"
     )
 

@@ -25,7 +25,7 @@ from harness.lab.view import record_of
 _NODE_TIMEOUT_S = 30.0
 
 
-def dial(lab: Lab, node: str, figures: Mapping[str, str] | None, pod: str | None = None) -> None:
+def pressure(lab: Lab, node: str, figures: Mapping[str, str] | None, pod: str | None = None) -> None:
     """Sets what the node's kubelet believes from its next look on; returns when it is written.
 
     `figures`: signal -> quantity, added to those set before; None takes them off again (those of `pod`, else all).
@@ -54,18 +54,18 @@ def kill(lab: Lab, component: str) -> None:
 
 
 def node(lab: Lab, name: str, action: NodeAction) -> None:
-    """Power loss, power back, freeze or thaw of a node; returns when the processes are gone, started, stopped."""
+    """Power loss, power back, pause or resume of a node; returns when the processes are gone, started, stopped."""
     record = record_of(lab)
     _known_node(record, name)
     deeds = {
         NodeAction.KILL: Deed.KILL,
         NodeAction.START: Deed.START,
-        NodeAction.FREEZE: Deed.FREEZE,
-        NodeAction.THAW: Deed.THAW,
+        NodeAction.PAUSE: Deed.PAUSE,
+        NodeAction.RESUME: Deed.RESUME,
     }
-    # The kubelet first: frozen or killed after its runtime, it would see its containers go.
+    # The kubelet first: paused or killed after its runtime, it would see its containers go.
     names = [launch.on_node(Component.KUBELET, name), launch.on_node(Component.RUNTIME, name)]
-    if action in (NodeAction.START, NodeAction.THAW):
+    if action in (NodeAction.START, NodeAction.RESUME):
         names.reverse()
     control.ask(Path(record.sockets), deeds[action], names=names)
 
@@ -99,7 +99,7 @@ def add_node(lab: Lab, new: Node) -> None:
         ready.nodes_ready(api, [new.name], deadline=Deadline(_NODE_TIMEOUT_S), alive=alive, on_seen=on_seen)
 
 
-def open_door(lab: Lab, target: str) -> str:
+def port_forward(lab: Lab, target: str) -> str:
     """A URL on 127.0.0.1 for ``SERVICE[.NAMESPACE]:PORT``, good on the host and inside until the lab goes down."""
     record = record_of(lab)
     service, namespace, port = doors.parse_service(target)
@@ -107,12 +107,12 @@ def open_door(lab: Lab, target: str) -> str:
         try:
             found = api.request("GET", f"/api/v1/namespaces/{namespace}/services/{service}")
         except ApiRefused as refused:
-            raise UsageError(f"no door to {target}: {refused}") from refused
+            raise UsageError(f"no port-forward to {target}: {refused}") from refused
     dial_to = doors.service_target(found, port)
     setting = Setting.of(record)
     with doors.open_socket() as listening:
         number = doors.port_of(listening)
-        name = f"door/{service}.{namespace}:{port}@{number}"
+        name = f"port-forward/{service}.{namespace}:{port}@{number}"
         program = doors.program(
             setting.noderuntime, name=name, doors={number: dial_to}, folder=setting.folder.path, env=setting.env
         )

@@ -61,7 +61,7 @@ def ensure(*, prometheus: Path | None, with_prometheus: bool, report: Callable[[
     try:
         root = _unpacked("prometheus", probe="usr/bin/prometheus", libraries=False, report=report)
     except LabError as error:
-        return Tools(path=path, why=f"{error}\n  mend: install prometheus, or set {PROMETHEUS_VARIABLE}")
+        return Tools(path=path, why=f"{error}\n  fix: install prometheus, or set {PROMETHEUS_VARIABLE}")
     program = root / "usr/bin/prometheus"
     return Tools(path=path, prometheus=program, prometheus_web=_web_beside(program))
 
@@ -79,7 +79,7 @@ def _nft_path(*, report: Callable[[str], None]) -> tuple[Path, ...]:
     try:
         root = _unpacked("nftables", probe="usr/sbin/nft", libraries=True, report=report)
     except LabError as error:
-        raise LabError(f"kube-proxy needs the program nft: {error}\n  mend: install the package nftables") from error
+        raise LabError(f"kube-proxy needs the program nft: {error}\n  fix: install the package nftables") from error
     wrapper = root / "wrapped" / "nft"
     said = subprocess.run([wrapper, "--version"], capture_output=True, text=True, check=False)
     if said.returncode != 0:

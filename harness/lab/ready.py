@@ -14,12 +14,13 @@ from harness.errors import LabError
 from harness.lab.api import NO_ANSWER, Api, ApiRefused
 from harness.lab.bootstrap import Object
 from harness.lab.deadline import Deadline
+from harness.model import wellknown
 
 NODES = "/api/v1/nodes"
 _RETRY_S = 0.025
 _WATCH_S = 2.0
 """How long one watch lasts before `alive` is asked again."""
-_NOT_READY_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/network-unavailable")
+_NOT_READY_TAINTS = (wellknown.NOT_READY, wellknown.NETWORK_UNAVAILABLE)
 
 
 class TimedOut(LabError):

@@ -75,7 +75,7 @@ class Supervisor:
     def add(self, program: Program, fds: Sequence[int]) -> None:
         """Takes in a program and starts it; ValueError when one of that name runs."""
         old = self.kept.get(program.name)
-        if old and old.run in (Run.RUNNING, Run.FROZEN):
+        if old and old.run in (Run.RUNNING, Run.PAUSED):
             raise ValueError(f"{program.name} runs already")
         mirrors = tuple(_listen_inside(port) for port in program.mirror_ports)
         self.kept[program.name] = _Kept(program, (*fds, *mirrors), starts=old.starts if old else 0)
@@ -112,7 +112,7 @@ class Supervisor:
         """SIGKILL to all named at once; returns when they and every process below them are gone."""
         chosen = [self._known(name) for name in names]
         for kept in chosen:
-            if kept.process and kept.run in (Run.RUNNING, Run.FROZEN):
+            if kept.process and kept.run in (Run.RUNNING, Run.PAUSED):
                 kept.process.kill()
                 kept.run = Run.KILLED
         for kept in chosen:
@@ -138,14 +138,14 @@ class Supervisor:
         self.reap()
 
     def stop_or_continue(self, names: Sequence[str], run: Run) -> None:
-        """SIGSTOP (Run.FROZEN) or SIGCONT (Run.RUNNING) for the named programs and every process below them."""
-        number = signal.SIGSTOP if run is Run.FROZEN else signal.SIGCONT
+        """SIGSTOP (Run.PAUSED) or SIGCONT (Run.RUNNING) for the named programs and every process below them."""
+        number = signal.SIGSTOP if run is Run.PAUSED else signal.SIGCONT
         for kept in [self._known(name) for name in names]:
-            if not kept.process or kept.run not in (Run.RUNNING, Run.FROZEN):
+            if not kept.process or kept.run not in (Run.RUNNING, Run.PAUSED):
                 raise ValueError(f"{kept.program.name} does not run")
             kept.process.send_signal(number)
-            if run is Run.FROZEN:
-                _freeze_below(kept.process.pid)
+            if run is Run.PAUSED:
+                _pause_below(kept.process.pid)
             else:
                 for process in descendants(kept.process.pid):
                     process.signal(number)
@@ -193,9 +193,9 @@ class Supervisor:
                     self.start(name)
             case Deed.KILL:
                 self.kill(names)
-            case Deed.FREEZE:
-                self.stop_or_continue(names, Run.FROZEN)
-            case Deed.THAW:
+            case Deed.PAUSE:
+                self.stop_or_continue(names, Run.PAUSED)
+            case Deed.RESUME:
                 self.stop_or_continue(names, Run.RUNNING)
             case Deed.DOWN:
                 self.end()
@@ -208,7 +208,7 @@ class Supervisor:
         return self.kept[name]
 
 
-def _freeze_below(pid: int) -> None:
+def _pause_below(pid: int) -> None:
     """Stops every process below `pid`, which has been sent SIGSTOP, and waits until all have stopped.
 
     A process may still fork between the signal and the moment it stops: whoever is found new gets it as well.

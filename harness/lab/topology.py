@@ -28,6 +28,7 @@ from harness.errors import InvalidFile, Problem, UsageError
 from harness.files import read_regular
 from harness.lab.addresses import MAX_NODES
 from harness.lab.yamltree import MAX_BYTES, Reader, TooMany
+from harness.model import wellknown
 from harness.model.taints import Effect, Taint
 
 DEFAULT_CAPACITY = MappingProxyType({"cpu": "8", "memory": "16Gi", "pods": "110", "ephemeral-storage": "100Gi"})
@@ -103,7 +104,7 @@ def default_topology() -> Topology:
         Node(
             name=f"{pool}-{number}",
             index=offset + number,
-            labels={"pool": pool, "topology.kubernetes.io/zone": f"zone-{'ab'[number - 1]}"},
+            labels={"pool": pool, wellknown.ZONE: f"zone-{'ab'[number - 1]}"},
         )
         for offset, pool in ((0, "general"), (2, "spot"))
         for number in (1, 2)

@@ -20,7 +20,7 @@ class Component(StrEnum):
     KUBELET = "kubelet"
     RUNTIME = "runtime"
     DNS = "dns"
-    DOORS = "doors"
+    PORT_FORWARDS = "port-forwards"
     PROMETHEUS = "prometheus"
     DISCOVERY = "discovery"
 
@@ -39,14 +39,14 @@ FLAGGABLE = (
 class NodeAction(StrEnum):
     """What can be done to a whole node.
 
-    KILL: SIGKILL to kubelet, runtime and so every container at once (power loss); START: power back; FREEZE and
-    THAW: SIGSTOP and SIGCONT for the kubelet, the runtime and every process of its containers.
+    KILL: SIGKILL to kubelet, runtime and so every container at once (power loss); START: power back; PAUSE and
+    RESUME: SIGSTOP and SIGCONT for the kubelet, the runtime and every process of its containers.
     """
 
     KILL = "kill"
     START = "start"
-    FREEZE = "freeze"
-    THAW = "thaw"
+    PAUSE = "pause"
+    RESUME = "resume"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,16 +18,10 @@ from harness.model.requirement import Requirement
 from harness.model.scenario import Write
 from harness.model.state import Node
 from harness.model.taints import Effect, Taint, taints_from_api, with_taints
+from harness.model.wellknown import UNSCHEDULABLE, DisruptionReason
 
-UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", Effect.NO_SCHEDULE)
+_CORDONED = Taint(UNSCHEDULABLE, Effect.NO_SCHEDULE)
 """What the node lifecycle controller puts on a cordoned node (taintNodeByCondition)."""
-
-
-class DisruptionReason(StrEnum):
-    """The reasons of the pod condition DisruptionTarget that a fault can bring about (core/v1 PodReason constants)."""
-
-    TAINT_MANAGER = "DeletionByTaintManager"
-    EVICTION_API = "EvictionByEvictionAPI"
 
 
 class Need(StrEnum):
@@ -91,7 +85,7 @@ class NodeMark:
     def put_on(self, node: Node) -> Node:
         """The node as the scheduler finds it with this on it."""
         if self.taint is None:
-            return replace(node, unschedulable=True, taints=with_taints(node.taints, [UNSCHEDULABLE]))
+            return replace(node, unschedulable=True, taints=with_taints(node.taints, [_CORDONED]))
         return replace(node, taints=with_taints(node.taints, [self.taint]))
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from harness.model.experiment import PhaseName
 from harness.model.faults import Fault
+from harness.model.words import Outcome
 
 
 class Action(StrEnum):
@@ -41,8 +42,7 @@ class Step:
 class Prediction:
     """What must become of one pod. Seconds count from the acknowledged write of the first taint.
 
-    `outcome`: evicted, survives, deleted, unsure (words of the write-script format). `earliest_s`, `latest_s`: None
-    unless evicted.
+    `earliest_s`, `latest_s`: None unless evicted.
     `rule`: id from the catalogue (`taintlab explain`). `because`: one sentence naming the taint and the toleration
     at work.
     """
@@ -50,7 +50,7 @@ class Prediction:
     pod: str
     uid: str
     node: str
-    outcome: str
+    outcome: Outcome
     earliest_s: float | None
     latest_s: float | None
     rule: str

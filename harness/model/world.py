@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.model import wellknown
 from harness.model.taints import Taint, Toleration, taints_from_api, tolerations_from_api
-
-ZONE_LABEL = "topology.kubernetes.io/zone"
-MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ class WorldNode:
     @property
     def zone(self) -> str:
         """The zone label's value, "" without one."""
-        return self.labels.get(ZONE_LABEL, "")
+        return self.labels.get(wellknown.ZONE, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ def pod_from_api(obj: Mapping[str, Any]) -> WorldPod:
         ready=_condition(obj, "Ready").get("status") == "True",
         deletion_timestamp=meta.get("deletionTimestamp"),
         disruption_reason=disruption.get("reason") if disruption.get("status") == "True" else None,
-        is_mirror=MIRROR_ANNOTATION in (meta.get("annotations") or {}),
+        is_mirror=wellknown.MIRROR in (meta.get("annotations") or {}),
     )
 
 

@@ -9,8 +9,9 @@ from harness.model.experiment import Experiment
 from harness.model.faults import PlannedCluster, PlannedPod
 from harness.model.plan import Action, Prediction, Step
 from harness.model.scenario import Scenario, ScenarioNode, ScenarioPod, SetTaints, Write, traits_of
+from harness.model.words import Outcome
 from harness.model.world import World, WorldPod
-from harness.semantics.eviction import Outcome, predict
+from harness.semantics.eviction import predict
 from harness.semantics.eviction.settings import Settings
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from harness.history.query import facts, first_injection, step_records
 from harness.history.read import History
 from harness.model import events
-from harness.model.faults import DisruptionReason, PlannedCluster
+from harness.model.faults import PlannedCluster
 from harness.model.plan import Action, Plan, Prediction
 from harness.model.scenario import (
     CreatePod,
@@ -27,10 +27,10 @@ from harness.model.scenario import (
     traits_of,
 )
 from harness.model.taints import Taint, Toleration, taints_from_api, tolerations_from_api
+from harness.model.wellknown import DisruptionReason
 from harness.semantics.eviction import predict
 from harness.semantics.eviction.settings import Settings
 
-TAINT_MANAGER = DisruptionReason.TAINT_MANAGER
 _EDGE_S = 0.001
 
 
@@ -132,7 +132,7 @@ class _Replay:
         else:
             if state.tolerations != tolerations and not ended:
                 self._writes.append(SetTolerations(max(0.0, self._at(t_ns)), key, tolerations))
-            foreign = seen.disruption_reason != TAINT_MANAGER and seen.owner_kind != "DaemonSet"
+            foreign = seen.disruption_reason != DisruptionReason.TAINT_MANAGER and seen.owner_kind != "DaemonSet"
             if ended and not state.deleting and foreign and state.node in self._targets:
                 self._writes.append(DeletePod(max(0.0, self._at(t_ns)), key))
         self._states[seen.uid] = _PodState(seen.node, tolerations, ended or bool(state and state.deleting))

@@ -16,7 +16,7 @@ from harness.cluster.standstill import watch_standstill
 from harness.cluster.watch import Watcher
 from harness.errors import ClusterError
 from harness.history.record import Recorder
-from harness.model import events
+from harness.model import events, wellknown
 from harness.model.world import World, WorldNode, WorldPod, node_from_api, pod_from_api
 from harness.run.closing import close_list
 
@@ -89,7 +89,7 @@ def slice_seen(change: str, obj: Json) -> events.EndpointSeen:
     return events.EndpointSeen(
         change=change,
         namespace=obj["metadata"]["namespace"],
-        service=(obj["metadata"].get("labels") or {}).get("kubernetes.io/service-name", ""),
+        service=(obj["metadata"].get("labels") or {}).get(wellknown.SERVICE_NAME, ""),
         slice=obj["metadata"]["name"],
         ready=0 if change in ("DELETED", "VANISHED") else sum(c.get("ready", True) is not False for c in conditions),
         terminating=sum(bool(c.get("terminating")) for c in conditions),

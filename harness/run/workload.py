@@ -24,6 +24,7 @@ from harness.cluster.removal import (
 from harness.cluster.resources import Resources
 from harness.cluster.undo import Holder
 from harness.errors import ClusterError, NotFound, Refused
+from harness.model import wellknown
 from harness.model.experiment import Manifest
 from harness.run.labelling import check_names, has_claims, labelled, longest_grace_s
 from harness.run.observe import Observer
@@ -332,7 +333,7 @@ class Workload:
 def _has_endpoint(observer: Observer, namespace: str, service: str) -> bool:
     for item in observer.slices:
         labels = item["metadata"].get("labels") or {}
-        if item["metadata"]["namespace"] == namespace and labels.get("kubernetes.io/service-name") == service:
+        if item["metadata"]["namespace"] == namespace and labels.get(wellknown.SERVICE_NAME) == service:
             for endpoint in item.get("endpoints") or ():
                 if (endpoint.get("conditions") or {}).get("ready", True) is not False:
                     return True

@@ -10,6 +10,7 @@ import msgspec
 
 from harness.cluster.ports import Cluster
 from harness.errors import ClusterError, NotFound, Refused
+from harness.model import wellknown
 from harness.model.state import Subject
 from harness.snapshot import wire
 from harness.snapshot.convert import SUBJECTS
@@ -70,7 +71,7 @@ async def pages(cluster: Cluster, reading: Reading) -> AsyncIterator[list[Any]]:
     try:
         for first in range(0, len(selectorless), _MAX_SERVICES):
             names = ",".join(sorted({s.metadata.name for s in selectorless[first : first + _MAX_SERVICES]}))
-            chosen = {"labelSelector": f"kubernetes.io/service-name in ({names})"}
+            chosen = {"labelSelector": f"{wellknown.SERVICE_NAME} in ({names})"}
             async for page in _pages_of(cluster, Subject.ENDPOINT_SLICES, _SLICES, **chosen):
                 yield page
     except ClusterError as error:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from msgspec import UNSET
 
 from harness.model import state as model
+from harness.model import wellknown
 from harness.model.state import ClusterState, LabelSelector, LabelTerm, NodeTerm, Operator, Subject, amount
 from harness.model.taints import Taint
 from harness.snapshot import parse, wire
@@ -146,7 +147,7 @@ def _endpoints(slices: Iterable[wire.EndpointSlice]) -> dict[tuple[str, str], li
     """Ready pods by (namespace, Service name)."""
     out: dict[tuple[str, str], list[str]] = {}
     for each in slices:
-        service = (each.metadata.labels or {}).get("kubernetes.io/service-name", "")
+        service = (each.metadata.labels or {}).get(wellknown.SERVICE_NAME, "")
         ready = out.setdefault((each.metadata.namespace, service), [])
         for endpoint in each.endpoints or ():
             ref, conditions = endpoint.target_ref, endpoint.conditions

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace as replaced
 
+from harness.model import wellknown
 from harness.model.state import ClusterState, NewPod, PersistentVolumeClaim
 from harness.snapshot import wire
 from harness.snapshot.convert import STRANGE, SUBJECTS, Builder
@@ -23,12 +24,12 @@ from harness.snapshot.wire import shapes
 Json = dict[str, Any]
 
 _REPLICATED = ("Deployment", "ReplicaSet", "StatefulSet", "ReplicationController")
-_DEFAULT_TOLERATION_S = 300
-_CONDITION_KEYS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 _DAEMON_TOLERATIONS = (
-    *((key, "NoExecute") for key in _CONDITION_KEYS),
-    *((f"node.kubernetes.io/{name}-pressure", "NoSchedule") for name in ("disk", "memory", "pid")),
-    ("node.kubernetes.io/unschedulable", "NoSchedule"),
+    *((key, "NoExecute") for key in wellknown.DEFAULT_TOLERATED),
+    (wellknown.DISK_PRESSURE, "NoSchedule"),
+    (wellknown.MEMORY_PRESSURE, "NoSchedule"),
+    (wellknown.PID_PRESSURE, "NoSchedule"),
+    (wellknown.UNSCHEDULABLE, "NoSchedule"),
 )
 
 
@@ -243,11 +244,11 @@ def _set_priority(spec: Json, inventory: ClusterState) -> None:
 def _set_tolerations(spec: Json) -> None:
     """Admission plugin DefaultTolerationSeconds, with its default seconds."""
     given = list(spec.get("tolerations") or ())
-    for key in _CONDITION_KEYS:
+    for key in wellknown.DEFAULT_TOLERATED:
         covered = any((t.get("key") or key) == key and (t.get("effect") or "NoExecute") == "NoExecute" for t in given)
         if not covered:
             toleration = {"key": key, "operator": "Exists", "effect": "NoExecute"}
-            more = {**toleration, "tolerationSeconds": _DEFAULT_TOLERATION_S}
+            more = {**toleration, "tolerationSeconds": wellknown.DEFAULT_TOLERATION_S}
             spec["tolerations"] = [*(spec.get("tolerations") or ()), more]
 
 

@@ -16,10 +16,11 @@ from harness.errors import ClusterError, UsageError
 from harness.files import read_regular
 from harness.formats.labels import selector
 from harness.formats.problems import BadValue
-from harness.impact import Change, Expectation, PolicyPlan, assess, evictions_by, judge
+from harness.impact import Change, PolicyPlan, assess, evictions_by, judge
 from harness.impact.diff import PlanDiff, check_plan, compare
 from harness.impact.evictions import world_node
 from harness.model.experiment import Target
+from harness.model.finding import Expectation
 from harness.model.state import ClusterState, Node
 from harness.plan.targets import choose_targets
 from harness.semantics.eviction.settings import Settings

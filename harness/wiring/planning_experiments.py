@@ -12,14 +12,16 @@ from urllib.parse import urlsplit
 from harness.clock import Clock
 from harness.errors import UsageError
 from harness.formats.values import format_duration
-from harness.impact import Change, Expectation, PolicyPlan, PredictedEvictions, assess, judge
+from harness.impact import EXPECTATIONS, Change, PolicyPlan, PredictedEvictions, assess, judge
 from harness.impact.applied import applied, counted_budgets
 from harness.impact.evictions import pods_on, world_node, world_pod
 from harness.impact.impact import workload_of
 from harness.lab.topology import Topology, default_topology, read_topology_file
+from harness.model import wellknown
 from harness.model.experiment import Experiment, Manifest, PhaseName
 from harness.model.faults import Fault
-from harness.model.state import HOSTNAME_LABEL, ClusterState, Node, amount
+from harness.model.finding import Expectation
+from harness.model.state import ClusterState, Node, amount
 from harness.model.world import World
 from harness.plan.predict import predict_planned
 from harness.plan.schedule import make_steps
@@ -58,11 +60,17 @@ def plan_experiment(experiment: Experiment, seen: PlanInput, expectations: Seque
     departures = PredictedEvictions(pods, tuple(predictions[pod.key] for pod in pods))
     words = [_words(fault) for fault in experiment.faults]
     impact = assess(inventory, change, departures, seen.settings, words=words)
-    measured = any(PhaseName.FAULT in slo.phases for slo in experiment.expect.slos)
-    served = _served(experiment) if measured else None
-    asked = tuple(dict.fromkeys([*expectations, *([Expectation.NO_OUTAGE] if measured else [])]))
     impact = replace(impact, notes=seen.notes + notes, unplanned=unplanned)
-    return judge(impact, asked, source=seen.source, title=experiment.name, served=served)
+    return judge(impact, _expectations(experiment, expectations), source=seen.source, title=experiment.name)
+
+
+def _expectations(experiment: Experiment, asked: Sequence[Expectation]) -> tuple[Expectation, ...]:
+    """What was asked for; an objective in the fault phase asks for no outage of the Service that the load goes to."""
+    if not any(PhaseName.FAULT in slo.phases for slo in experiment.expect.slos):
+        return tuple(asked)
+    outage, served = EXPECTATIONS["no-outage"], _served(experiment)
+    narrowed = outage if served is None else replace(outage, subject=f"Service {served}")
+    return tuple(dict.fromkeys(narrowed if each == outage else each for each in (*asked, outage)))
 
 
 def _words(fault: Fault) -> str:
@@ -122,7 +130,7 @@ def _nodes_of(topology: Topology) -> tuple[Node, ...]:
     return tuple(
         Node(
             name=node.name,
-            labels={HOSTNAME_LABEL: node.name, "kubernetes.io/os": "linux", **node.labels},
+            labels={wellknown.HOSTNAME: node.name, wellknown.OS: "linux", **node.labels},
             taints=node.taints,
             allocatable={name: amount(name, text) for name, text in node.capacity.items()},
         )

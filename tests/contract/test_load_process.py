@@ -332,7 +332,7 @@ def test_what_cannot_start_says_why(tmp_path: Path, what: LoadConfig, prefix: tu
     asyncio.run(start())
 
 
-@pytest.mark.parametrize("module", ["process", "rows", "stats", "config", "protocol", "target"])
+@pytest.mark.parametrize("module", ["process", "rows", "stats", "config", "protocol"])
 def test_the_harness_side_imports_neither_locust_nor_gevent(module: str) -> None:
     program = f"import json, sys, loadgen.{module}; print(json.dumps(sorted(sys.modules)))"
     said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=120).stdout

@@ -273,7 +273,7 @@ def test_validate_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
                         "line": 5,
                         "column": 19,
                         "message": "fault: a duration needs a unit, found 20",
-                        "mend": "write 20s",
+                        "fix": "write 20s",
                     }
                 ],
             },

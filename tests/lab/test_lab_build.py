@@ -42,7 +42,7 @@ def test_a_build_makes_the_program_and_says_so(module: Path) -> None:
 
 def test_a_failed_build_shows_the_compilers_last_words_and_what_to_do(module: Path) -> None:
     (module / "cmd" / "hello" / "main.go").write_text(GOOD.replace("fmt.Println", "fmt.Shout"))
-    with pytest.raises(BuildFailed, match=r"main\.go:5:19: undefined: fmt\.Shout(.|\n)*mend:"):
+    with pytest.raises(BuildFailed, match=r"main\.go:5:19: undefined: fmt\.Shout(.|\n)*fix:"):
         compile_hello(module, [])
 
 

@@ -125,7 +125,7 @@ def test_services_have_names_and_addresses_inside(lab: Lab, web: str, host: str)
 
 
 def test_a_door_leads_to_a_service_from_both_sides(lab: Lab, web: str) -> None:
-    url = labs.open_door(lab, f"web.{web}:80")
+    url = labs.port_forward(lab, f"web.{web}:80")
     with urllib.request.urlopen(f"{url}/healthz", timeout=30) as answer:  # noqa: S310 - our own door
         assert answer.status == 200
     assert inside(lab, "python3", "-c", FETCH, f"{url}/healthz").stdout == "200\n"
@@ -174,12 +174,12 @@ def test_a_kubelet_may_touch_its_own_node_only(lab: Lab) -> None:
 
 
 def test_a_dial_is_believed_and_taken_back(lab: Lab, api: Api) -> None:
-    labs.dial(lab, "general-2", {"memory.available": "50Mi"})
+    labs.pressure(lab, "general-2", {"memory.available": "50Mi"})
     watch_until(api, NODES, "general-2", condition("MemoryPressure", "True"))
-    labs.dial(lab, "general-2", None)
+    labs.pressure(lab, "general-2", None)
     assert json.loads((lab.folder / "nodes" / "general-2" / "dials.json").read_text()) == {}
     with pytest.raises(UsageError, match="no node 'general-9'"):
-        labs.dial(lab, "general-9", None)
+        labs.pressure(lab, "general-9", None)
 
 
 @pytest.fixture(scope="module")
@@ -198,12 +198,12 @@ def pod_answers(api: Api) -> bool:
         return False
 
 
-def test_a_frozen_node_answers_again_when_it_is_thawed(own_lab: Lab, victim: Api) -> None:
+def test_a_paused_node_answers_again_when_it_is_resumed(own_lab: Lab, victim: Api) -> None:
     quick = Api(own_lab.kubeconfig, timeout_s=2.0)
     assert pod_answers(quick)
-    labs.node(own_lab, "node-1", NodeAction.FREEZE)
+    labs.node(own_lab, "node-1", NodeAction.PAUSE)
     assert not pod_answers(quick)
-    labs.node(own_lab, "node-1", NodeAction.THAW)
+    labs.node(own_lab, "node-1", NodeAction.RESUME)
     assert pod_answers(victim)
     quick.close()
 

@@ -186,8 +186,8 @@ def test_a_memory_dial_makes_the_real_kubelet_evict_the_pod_over_its_request_fir
             pods.create(pod, shell("exec sleep 1000", resources=requests), restartPolicy="Always")
         for pod in ("modest", "greedy"):
             pods.until(pod, "Ready", is_ready)
-        labs.dial(running, "node-1", {"memory.workingset": "4Gi"}, pod="default/greedy")
-        labs.dial(running, "node-1", {"memory.available": "50Mi"})
+        labs.pressure(running, "node-1", {"memory.workingset": "4Gi"}, pod="default/greedy")
+        labs.pressure(running, "node-1", {"memory.available": "50Mi"})
         evicted = pods.until("greedy", "evicted", phase("Failed"), timeout_s=60)
         assert evicted["status"]["reason"] == "Evicted"
         modest = pods.get("modest")

@@ -111,9 +111,9 @@ def test_frozen_means_the_children_too(running: Running) -> None:
         pids = alive(running.lab_id, but=running.me.pid)
         return {Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in pids}
 
-    assert running.ask(Deed.FREEZE, "sleeper").run is Run.FROZEN
+    assert running.ask(Deed.PAUSE, "sleeper").run is Run.PAUSED
     assert states() == {"T"}
-    assert running.ask(Deed.THAW, "sleeper").run is Run.RUNNING
+    assert running.ask(Deed.RESUME, "sleeper").run is Run.RUNNING
     assert states() == {"S"}
 
 
@@ -135,7 +135,7 @@ def test_a_socket_of_ours_is_inherited_by_its_program_alone(running: Running) ->
 
 @pytest.mark.parametrize(
     ("deed", "names", "message"),
-    [(Deed.KILL, ("nobody",), "no 'nobody'; it has: sleeper"), (Deed.THAW, ("sleeper",), "does not run")],
+    [(Deed.KILL, ("nobody",), "no 'nobody'; it has: sleeper"), (Deed.RESUME, ("sleeper",), "does not run")],
     ids=["unknown", "not-running"],
 )
 def test_what_cannot_be_done_is_said(running: Running, deed: Deed, names: tuple[str, ...], message: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.semantics.eviction import Outcome, predict
+from harness.model.words import Outcome
+from harness.semantics.eviction import predict
 from tests.conformance.rows import Row, disagreements, rows
 
 ROWS = rows()

@@ -106,6 +106,19 @@ def test_the_reference_names_the_verb(verb: str) -> None:
     assert f"`{verb}`" in (REFERENCE / "exit-codes.md").read_text(encoding="utf-8")
 
 
+def exit_codes_of(verb: str) -> set[int]:
+    """The codes that the reference's table gives a verb, apart from 2 and 130, which every verb has."""
+    page = (REFERENCE / "exit-codes.md").read_text(encoding="utf-8")
+    (row,) = [line for line in page.splitlines() if line.startswith("| `") and f"`{verb}`" in line.split("|")[1]]
+    cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", row)[2:-1]]
+    return {code for code, cell in enumerate(cells) if cell and code != 2}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_and_the_reference_name_the_same_exit_codes(verb: str) -> None:
+    assert set(VERBS[verb].exits) - {2, 130} == exit_codes_of(verb)
+
+
 @pytest.mark.parametrize("code", ExitCode)
 def test_the_reference_explains_the_exit_code(code: ExitCode) -> None:
     for page in (REFERENCE / "exit-codes.md", ROOT / "README.md"):

@@ -16,8 +16,7 @@ from harness import impact as plan_package
 from harness.cli import plan as verb
 from harness.cli import snapshot as snapshot_verb
 from harness.errors import TaintlabError
-from harness.impact import Kind, Replacement, judge
-from harness.impact.finding import Expectation
+from harness.impact import EXPECTATIONS, RULES, Replacement, judge
 from harness.semantics.scheduling import PlacementOutcome
 from harness.semantics.scheduling.reasons import TAINTS
 from reports.plan_text import print_plan
@@ -85,14 +84,15 @@ def test_the_json_is_what_the_schema_says(world: Path, capfdbinary: pytest.Captu
     assert plan["world"]["missing"]["jobs.batch"] == "not in world.json.gz"
 
 
-def test_every_kind_of_finding_and_fate_is_in_the_schema() -> None:
+def test_every_rule_is_in_the_schema() -> None:
     kinds = SCHEMA["$defs"]["finding"]["properties"]["kind"]["enum"]
-    assert kinds == [kind.value for kind in Kind]
+    assert kinds == [rule.id for rule in RULES if rule.listed]
 
 
-def test_the_reference_names_every_finding_demand_fate_and_return() -> None:
+def test_the_reference_names_every_finding_expectation_fate_and_replacement() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "plan.md").read_text()
-    words = [each.value for kind in (Kind, Expectation, PlacementOutcome, Replacement) for each in kind]
+    words = [rule.id for rule in RULES if rule.listed] + [rule.demanded_as for rule in RULES if rule.demanded_as]
+    words += [each.value for kind in (PlacementOutcome, Replacement) for each in kind]
     assert [word for word in words if f"`{word}`" not in page] == []
 
 
@@ -120,7 +120,7 @@ def test_what_cannot_be_told_is_exit_code_3(tmp_path: Path, capfdbinary: pytest.
     path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
     code, plan = planned(capfdbinary, *TAINT, "--world", path, "--expect", "no-outage")
     assert (code, plan["expect"][0]["holds"]) == (3, None)
-    assert "which Services go dark: not in world.json" in plan["unknown"]
+    assert "which Services lose all ready endpoints: not in world.json" in plan["unknown"]
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_text_on_a_terminal_is_a_table(world: Path) -> None:
     picture = assess(seen, change, evictions_by(seen, change, Settings()), Settings())
     out = io.StringIO()
     print_plan(
-        judge(picture, (Expectation.NO_PENDING,), source="x", title="t"),
+        judge(picture, (EXPECTATIONS["no-pending"],), source="x", title="t"),
         console=Console(file=out, force_terminal=True, width=120),
     )
     assert "\x1b[" in out.getvalue()

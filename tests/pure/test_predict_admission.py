@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.model.taints import Effect, Operator, Taint, Toleration
+from harness.model.wellknown import NOT_READY, UNREACHABLE
 from harness.semantics.eviction.admission import (
-    NOT_READY,
-    UNREACHABLE,
     is_label_key,
     is_label_value,
     is_valid,

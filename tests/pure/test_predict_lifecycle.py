@@ -6,8 +6,8 @@ import pytest
 
 from harness.model.scenario import Scenario, ScenarioNode, ScenarioPod, SetTaints, StopHeartbeat
 from harness.model.taints import Effect, Operator, Taint, Toleration
+from harness.model.wellknown import UNREACHABLE
 from harness.semantics.eviction import predict
-from harness.semantics.eviction.admission import UNREACHABLE
 from tests.lifecycle_cases import CASES, Case, disagreements
 
 

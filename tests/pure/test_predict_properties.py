@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from harness.model.plan import Prediction
 from harness.model.scenario import CreatePod, Restart, Scenario, ScenarioPod, SetTaints, SetTolerations, Write
 from harness.model.taints import Effect, Operator, Taint, Toleration
-from harness.semantics.eviction import Outcome, Settings, predict
+from harness.model.words import Outcome
+from harness.semantics.eviction import Settings, predict
 from harness.semantics.eviction.decision import decide, no_execute
 from harness.semantics.eviction.settings import BUSY
 from harness.semantics.rules import CATALOGUE, RuleId

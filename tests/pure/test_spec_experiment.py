@@ -239,7 +239,7 @@ LOAD = "load: {url: http://web, rate: 10/s}\n"
             [
                 "6:26: key: the node lifecycle controller takes node.kubernetes.io/memory-pressure:NoSchedule off "
                 "within milliseconds unless the node's condition says so "
-                "(use a key of your own, or bring the condition about with taintlab lab dial)"
+                "(use a key of your own, or bring the condition about with taintlab lab pressure)"
             ],
             id="a condition's own taint",
         ),

@@ -37,7 +37,6 @@ from harness.model.state.pods import (
 )
 from harness.model.state.quantity import amount, parse_quantity
 from harness.model.state.selectors import (
-    HOSTNAME_LABEL,
     NOTHING,
     LabelSelector,
     LabelTerm,
@@ -47,7 +46,6 @@ from harness.model.state.selectors import (
 )
 
 __all__ = [
-    "HOSTNAME_LABEL",
     "NOTHING",
     "ClusterState",
     "HostPort",

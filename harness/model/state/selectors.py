@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-HOSTNAME_LABEL = "kubernetes.io/hostname"
-
 
 class Operator(StrEnum):
     """How a requirement's values are held against a label. GT and LT: node affinity only."""

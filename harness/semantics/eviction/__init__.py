@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from harness.model.scenario import Scenario
 from harness.semantics.eviction.combine import Forecast, Refusal, Tainting, combine
-from harness.semantics.eviction.pod_outcome import Outcome
 from harness.semantics.eviction.settings import Settings, settings_for
 from harness.semantics.eviction.simulation import Simulation
 from harness.semantics.eviction.variants import simulations
 
-__all__ = ["Forecast", "Outcome", "Refusal", "Settings", "Tainting", "predict", "settings_for"]
+__all__ = ["Forecast", "Refusal", "Settings", "Tainting", "predict", "settings_for"]
 
 
 def predict(scenario: Scenario, settings: Settings | None = None) -> Forecast:

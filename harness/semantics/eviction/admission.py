@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import re
 
+from harness.model import wellknown
 from harness.model.taints import Effect, Operator, Taint, Toleration
 from harness.semantics.eviction.matching import canonical_int
 from harness.semantics.rules import RuleId
-
-NOT_READY = "node.kubernetes.io/not-ready"
-UNREACHABLE = "node.kubernetes.io/unreachable"
 
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -76,7 +74,7 @@ def with_defaults(tolerations: tuple[Toleration, ...], seconds: int) -> tuple[To
     one with that key or none, and effect NoExecute or none, is there (whatever its operator, value or seconds).
     """
     out = tolerations
-    for key in (NOT_READY, UNREACHABLE):
+    for key in wellknown.DEFAULT_TOLERATED:
         if not any(each.key in ("", key) and each.effect in (None, Effect.NO_EXECUTE) for each in tolerations):
             out += (Toleration(key=key, operator=Operator.EXISTS, effect=Effect.NO_EXECUTE, seconds=seconds),)
     return out

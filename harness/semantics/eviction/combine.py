@@ -9,7 +9,8 @@ from typing import Any
 from harness.model.plan import Prediction
 from harness.model.scenario import CreatePod, Restart, Scenario
 from harness.model.taints import Taint
-from harness.semantics.eviction.pod_outcome import Horizon, Outcome, PodOutcome, pod_outcome
+from harness.model.words import Outcome
+from harness.semantics.eviction.pod_outcome import Horizon, PodOutcome, pod_outcome
 from harness.semantics.eviction.settings import Settings
 from harness.semantics.eviction.simulated import SimPod
 from harness.semantics.eviction.simulation import Simulation

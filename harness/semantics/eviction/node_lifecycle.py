@@ -13,19 +13,11 @@ from math import ceil
 
 from harness.model.scenario import ConditionStatus, ConditionType
 from harness.model.taints import Effect, Taint
-from harness.semantics.eviction.admission import NOT_READY, UNREACHABLE
+from harness.model.wellknown import CONDITION_TAINTS, NOT_READY, UNREACHABLE
 from harness.semantics.eviction.settings import Settings
 from harness.semantics.eviction.simulated import SimCluster, SimNode
 from harness.semantics.eviction.variants import Variant
 
-_NOSCHEDULE = {
-    (ConditionType.READY, ConditionStatus.FALSE): NOT_READY,
-    (ConditionType.READY, ConditionStatus.UNKNOWN): UNREACHABLE,
-    (ConditionType.MEMORY_PRESSURE, ConditionStatus.TRUE): "node.kubernetes.io/memory-pressure",
-    (ConditionType.DISK_PRESSURE, ConditionStatus.TRUE): "node.kubernetes.io/disk-pressure",
-    (ConditionType.PID_PRESSURE, ConditionStatus.TRUE): "node.kubernetes.io/pid-pressure",
-    (ConditionType.NETWORK_UNAVAILABLE, ConditionStatus.TRUE): "node.kubernetes.io/network-unavailable",
-}
 _NOEXECUTE = {ConditionStatus.FALSE: NOT_READY, ConditionStatus.UNKNOWN: UNREACHABLE}
 _OVERWRITTEN = (
     ConditionType.READY,
@@ -69,7 +61,7 @@ class Zone:
 
 def condition_taints(node: SimNode) -> set[str]:
     """The keys that the node's conditions put on it with NoSchedule."""
-    return {key for (kind, status), key in _NOSCHEDULE.items() if node.conditions.get(kind) is status}
+    return {key for (kind, status), key in CONDITION_TAINTS.items() if node.conditions.get(kind) is status}
 
 
 class NodeLifecycleController:
@@ -118,7 +110,7 @@ class NodeLifecycleController:
     def conditions_changed(self, node: SimNode, at_s: float) -> None:
         """The NoSchedule taints follow the conditions, within milliseconds."""
         wanted = condition_taints(node)
-        owned = set(_NOSCHEDULE.values())
+        owned = set(CONDITION_TAINTS.values())
         kept = tuple(
             taint
             for taint in node.taints

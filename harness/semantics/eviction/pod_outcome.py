@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from harness.model.scenario import PodTrait
 from harness.model.taints import Operator, Toleration
+from harness.model.words import Outcome
 from harness.semantics.eviction.decision import Action, Decision
 from harness.semantics.eviction.settings import Settings
 from harness.semantics.eviction.simulated import Cause, SimPod
 from harness.semantics.eviction.throttle import DeleteBurst
 from harness.semantics.rules import RuleId
-
-
-class Outcome(StrEnum):
-    """What becomes of a pod (the words of the write-script format)."""
-
-    EVICTED = "evicted"
-    SURVIVES = "survives"
-    DELETED = "deleted"
-    NEVER_CREATED = "never-created"
-    UNSURE = "unsure"
 
 
 @dataclass(frozen=True, slots=True)

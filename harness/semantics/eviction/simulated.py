@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from harness.model import wellknown
 from harness.model.scenario import ConditionStatus, ConditionType, PodTrait, ScenarioNode, ScenarioPod
 from harness.model.taints import Taint, Toleration
 from harness.semantics.eviction.decision import Decision
@@ -13,8 +14,6 @@ from harness.semantics.eviction.settings import Latency
 from harness.semantics.eviction.throttle import DeleteBurst
 from harness.semantics.rules import RuleId
 
-_REGION_LABEL = "topology.kubernetes.io/region"
-_ZONE_LABEL = "topology.kubernetes.io/zone"
 _KUBELET_S = 2.0
 """How much longer than its grace period a terminating pod may be there."""
 
@@ -114,8 +113,8 @@ class SimNode:
 
 def sim_node(node: ScenarioNode) -> SimNode:
     """`node` at time 0."""
-    zone = f"{node.labels.get(_REGION_LABEL, '')}/{node.labels.get(_ZONE_LABEL, '')}"
-    excluded = "node.kubernetes.io/exclude-disruption" in node.labels
+    zone = f"{node.labels.get(wellknown.REGION, '')}/{node.labels.get(wellknown.ZONE, '')}"
+    excluded = wellknown.EXCLUDE_DISRUPTION in node.labels
     state = SimNode(node.name, zone, node.taints, excluded)
     if node.ready is not ConditionStatus.TRUE:
         state.conditions[ConditionType.READY] = node.ready

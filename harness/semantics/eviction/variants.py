@@ -23,7 +23,7 @@ from harness.model.scenario import (
     Write,
 )
 from harness.model.taints import Effect, Taint
-from harness.semantics.eviction.admission import NOT_READY, UNREACHABLE
+from harness.model.wellknown import NOT_READY, UNREACHABLE
 from harness.semantics.eviction.settings import Settings
 
 MAX_SIMULATIONS = 96

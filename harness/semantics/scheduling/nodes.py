@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from harness.model.state import HOSTNAME_LABEL, Node, NodeTerm, PodTemplate
+from harness.model import wellknown
+from harness.model.state import Node, NodeTerm, PodTemplate
 
 _MANY_VALUES = 64
 _SHARE = 20
@@ -26,7 +27,7 @@ class NodeTable:
         self._where: dict[str, dict[str, list[int]]] = {}
         keys = _selecting_keys(templates) | volume_keys
         limit = max(_MANY_VALUES, len(nodes) // _SHARE)
-        self.wide = {key for key in {*keys, HOSTNAME_LABEL} if len(set(self.values(key))) > limit}
+        self.wide = {key for key in {*keys, wellknown.HOSTNAME} if len(set(self.values(key))) > limit}
         narrow = [self.values(key) for key in sorted(keys - self.wide)]
         classes: dict[tuple[object, ...], list[int]] = {}
         for number, node in enumerate(nodes):

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from harness.model import wellknown
 from harness.model.state import Node, NodeTerm, Operator, PodTemplate, any_matches
 from harness.model.taints import Effect, Taint, Toleration
 from harness.semantics.eviction.decision import Action, decide, no_execute
@@ -20,7 +21,7 @@ from harness.semantics.scheduling import reasons
 from harness.semantics.scheduling.nodes import NodeTable
 from harness.semantics.scheduling.volumes import NO_VOLUMES, VolumeNeed
 
-_UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", Effect.NO_SCHEDULE)
+_UNSCHEDULABLE = Taint(wellknown.UNSCHEDULABLE, Effect.NO_SCHEDULE)
 
 
 class NodeRank(IntEnum):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.model import wellknown
 from harness.model.state import (
     ClusterState,
     LabelTerm,
@@ -25,10 +26,10 @@ from harness.semantics.scheduling import reasons
 from harness.semantics.scheduling.nodes import term_keys
 
 _ZONE_LABELS = (
-    "topology.kubernetes.io/zone",
-    "topology.kubernetes.io/region",
-    "failure-domain.beta.kubernetes.io/zone",
-    "failure-domain.beta.kubernetes.io/region",
+    wellknown.ZONE,
+    wellknown.REGION,
+    wellknown.BETA_ZONE,
+    wellknown.BETA_REGION,
 )
 _ZONE_SEPARATOR = "__"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from harness.model import wellknown
+
 
 class Part(Struct, rename="camel", omit_defaults=True, gc=False):
     """Base of everything below: camelCase names, defaults left out when written, no cycles to collect."""
@@ -21,7 +23,7 @@ class Owner(Part):
 class Notes(Part):
     """The annotations that matter, of any kind of object."""
 
-    mirror: str | None = field(name="kubernetes.io/config.mirror", default=None)
+    mirror: str | None = field(name=wellknown.MIRROR, default=None)
     bind_completed: str | None = field(name="pv.kubernetes.io/bind-completed", default=None)
     selected_node: str | None = field(name="volume.kubernetes.io/selected-node", default=None)
     default_class: str | None = field(name="storageclass.kubernetes.io/is-default-class", default=None)
