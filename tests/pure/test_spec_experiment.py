@@ -382,7 +382,7 @@ def test_rule(text: str, expected: list[str]) -> None:
         (
             "- cordon: {}",
             "- cordn: {}",
-            ["24:7: faults[2]: none of taint, tolerations, restart, cordon is given (did you mean cordon?)"],
+            ["24:7: faults[2]: none of taint, tolerations, restart, cordon, evict is given (did you mean cordon?)"],
         ),
         ("cordon: {}", "cordon: {hard: true}", ["24:16: cordon: there is no key hard here (write {})"]),
         (
