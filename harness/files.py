@@ -24,6 +24,8 @@ EVIDENCE_CAP = 512 * MIB
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 _HOLES_FROM = MIB
 """Bytes from which a file must not have holes: a few bytes on the disk would else cost a cap's worth of memory."""
+_USUAL_MODE = 0o666
+"""Less what the user's umask takes away."""
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -96,24 +98,37 @@ def _why(error: OSError | ValueError) -> str:
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`, for the owner alone: readers see the old file or the new one, also after a power cut.
+def write_whole(path: Path, data: bytes, *, mode: int = PRIVATE_FILE, durable: bool = True) -> None:
+    """Replace `path` by `data`, as `whole_file` does."""
+    with whole_file(path, mode=mode, durable=durable) as file:
+        file.write(data)
+
+
+@contextmanager
+def whole_file(path: Path, *, mode: int | None = PRIVATE_FILE, durable: bool = True) -> Iterator[BinaryIO]:
+    """A file to write to that replaces `path` when the block ends, and is gone when it raises: readers see the old file
+    or the whole new one. `mode`: its permissions, by default for the owner alone; None: the usual ones. `durable`: it
+    is there after a power cut as well, at the price of waiting for the disk.
 
     The temporary file is new and has a name nobody can guess: a link that lies in the folder is never written through.
     OSError as the operating system has it.
     """
     temporary = path.with_name(f".{secrets.token_hex(16)}.new")
-    descriptor = os.open(temporary, _NEW_FILE, PRIVATE_FILE)
+    descriptor = os.open(temporary, _NEW_FILE, _USUAL_MODE if mode is None else mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            if mode is not None:
+                os.fchmod(descriptor, mode)
+            yield file
             file.flush()
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
         temporary.rename(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 def create_private(path: Path) -> int:

@@ -1,15 +1,13 @@
 """pytest plugin: experiment files as test items.
 
-``pytest FOLDER --taintlab-lab N`` (or ``--taintlab-context C``) collects every YAML file whose kind is Experiment.
-PASS passes;
-FAIL, INVALID and an abort fail; INCONCLUSIVE fails too, unless ``--taintlab-inconclusive=skip``. Everything else of
-taintlab is
-imported only when such an item runs. Options carry our prefix: Locust's own plugin claims ``--host`` and ``-H``.
+``pytest FOLDER --taintlab-lab N`` (or ``--taintlab-context C``, or ``--taintlab-start-lab``) collects every YAML file
+whose kind is Experiment. PASS passes; FAIL, INVALID and an abort fail; INCONCLUSIVE fails too, unless
+``--taintlab-inconclusive=skip``. Everything else of taintlab is imported only when such an item runs. Options carry our
+prefix: Locust's own plugin claims ``--host`` and ``-H``.
 """
 
 from __future__ import annotations
 
-import asyncio
 import io
 import re
 from collections.abc import Iterator
@@ -19,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from harness.wiring.running import Finished
+    from harness.engine import FinishedRun
 
 _IS_EXPERIMENT = re.compile(rb"^kind:\s*[\"']?Experiment\b", re.MULTILINE)
 
@@ -29,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("taintlab", "experiments on Kubernetes taints")
     group.addoption("--taintlab-lab", metavar="NAME", help="run experiment files on this lab")
     group.addoption("--taintlab-context", metavar="NAME", help="run experiment files on this kubeconfig context")
+    group.addoption("--taintlab-start-lab", action="store_true", help="run each on a lab, started for it if none is up")
     group.addoption("--taintlab-kubeconfig", metavar="FILE", type=Path, help="which kubeconfig the context is of")
     group.addoption("--taintlab-allow-context", metavar="NAME", action="append", default=[])
     group.addoption("--taintlab-out", metavar="DIR", type=Path, help="where run folders go (default: runs)")
@@ -36,9 +35,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Experiment files, when a cluster was named; other YAML is none of our business."""
+    """Experiment files, when it was said where they run; other YAML is none of our business."""
     config = parent.config
-    named = config.getoption("--taintlab-lab") or config.getoption("--taintlab-context")
+    clusters = ("--taintlab-lab", "--taintlab-context", "--taintlab-start-lab")
+    named = any(config.getoption(option) for option in clusters)
     if not named or file_path.suffix not in (".yaml", ".yml"):
         return None
     if not _IS_EXPERIMENT.search(file_path.read_bytes()[:65536]):
@@ -68,7 +68,7 @@ class ExperimentItem(pytest.Item):
 
         finished = self._run()
         result = finished.result
-        self.add_report_section("call", "taintlab", f"report: {finished.folder / 'report.html'}")
+        self.add_report_section("call", "taintlab", f"report: {finished.page or finished.unrendered}")
         self.user_properties.append(("taintlab_verdict", result["verdict"]))
         self.user_properties.append(("taintlab_folder", str(finished.folder)))
         if result["exit_code"] == ExitCode.INTERRUPTED:
@@ -82,38 +82,35 @@ class ExperimentItem(pytest.Item):
             pytest.skip(f"INCONCLUSIVE: {result['reason']}")
         if result["exit_code"] != 0:
             raise NotPassed(_text(result))
+        if finished.unrendered:
+            raise NotPassed(f"{result['verdict']}, but its report could not be written: {finished.unrendered}")
 
-    def _run(self) -> Finished:
-        from harness.cli.progress import PlainProgress
+    def _run(self) -> FinishedRun:
         from harness.clock import SystemClock
-        from harness.wiring.experiments import read_experiment
-        from harness.wiring.running import default_folder, run_experiment
-        from harness.wiring.sessions import ClusterRef, open_session
-        from reports.render import render
+        from harness.cluster.reference import ClusterRef
+        from harness.engine import NotStarted
+        from harness.lab.progress import Progress as LabProgress
+        from harness.wiring.running import cluster_for, request_of, run_to_its_end
+        from reports.progress import PlainProgress
 
         option = self.config.getoption
-        where = ClusterRef(
+        named = ClusterRef(
             lab=option("--taintlab-lab"),
             context=option("--taintlab-context"),
             kubeconfig=option("--taintlab-kubeconfig"),
             allow=tuple(option("--taintlab-allow-context")),
         )
         clock = SystemClock()
-        experiment = read_experiment(self.path)
-        base: Path = option("--taintlab-out") or Path.cwd()
-        folder = default_folder(experiment, clock=clock, base=base)
         lines = io.StringIO()
-
-        async def run() -> Finished:
-            async with open_session(where, clock=clock, for_writing=True) as place:
-                return await run_experiment(experiment, place, folder, clock=clock, progress=PlainProgress(lines))
-
+        progress = PlainProgress(lines)
+        request = request_of(self.path, out=None, base=option("--taintlab-out") or Path.cwd(), clock=clock)
         try:
-            finished = asyncio.run(run())
+            with cluster_for(request.experiment, named, keep_lab=False, report=LabProgress(lines)) as where:
+                return run_to_its_end(request, where, clock=clock, progress=progress)
+        except NotStarted as error:
+            raise KeyboardInterrupt(str(error)) from error
         finally:
             self.add_report_section("call", "progress", lines.getvalue())
-        render(finished.folder)
-        return finished
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The reason alone for what we explain ourselves; a traceback for our own defects."""

@@ -7,23 +7,21 @@ sentence.
 from __future__ import annotations
 
 import io
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UsageError
+from harness.errors import InvalidFile, UsageError
 from harness.files import EVIDENCE_CAP, read_regular, shown
 from harness.history.codec import MAX_T_NS
 from harness.history.redact import redact_text
 from harness.history.redact_yaml import MAX_BYTES, redact_yaml
-from harness.history.strict import JSON_CAP
+from harness.history.strict import JSON_CAP, parse
 from harness.model import wellknown
-from reports.fields import load_json
+from harness.model.result import FILE, Result
 from reports.read import read_result
-from reports.result import FILE, Result
 
 _KEPT = frozenset(
     {
@@ -156,9 +154,10 @@ def _json(path: Path, notes: list[str]) -> dict[str, Any]:
     if data is None:
         return {}
     try:
-        value = load_json(data.decode("utf-8", "replace"))
-    except json.JSONDecodeError as error:
-        notes.append(f"{path.name} is not JSON (line {error.lineno}: {error.msg}).")
+        value = parse(data, file=path.name)
+    except InvalidFile as error:
+        problem = error.problems[0]
+        notes.append(f"{path.name} is not JSON (line {problem.line}: {problem.message.removeprefix('not JSON: ')}).")
         return {}
     if isinstance(value, dict):
         return value
@@ -185,7 +184,7 @@ def _history(path: Path, notes: list[str]) -> History | None:
     lines = damaged = 0
     for line in io.BytesIO(data):
         lines += 1
-        fact = _fact(line.decode("utf-8", "replace"))
+        fact = _fact(line)
         if fact is None:
             damaged += 1
             if damaged == _MAX_DAMAGED:
@@ -200,10 +199,10 @@ def _history(path: Path, notes: list[str]) -> History | None:
     return History(facts=tuple(facts), lines=lines, damaged=damaged, tolerations=tolerations)
 
 
-def _fact(line: str) -> Fact | None:
+def _fact(line: bytes) -> Fact | None:
     try:
-        raw = load_json(line)
-    except json.JSONDecodeError:
+        raw = parse(line, file="")
+    except InvalidFile:
         return None
     if not isinstance(raw, dict) or not isinstance(raw.get("t_ns"), int) or abs(raw["t_ns"]) > MAX_T_NS:
         return None

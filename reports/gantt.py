@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from harness.model.result import Result
 from harness.model.verdicts import EvictionRow, PodVerdict
 from reports import svg
 from reports.axes import TimeAxis
 from reports.evictions import VIOLATIONS, planned_otherwise, tally, worst_first
-from reports.result import Result
 from reports.words import NO_DATA, offset, one_line, plural, window
 
 MAX_ROWS, MAX_WITH_SAMPLES = 60, 24

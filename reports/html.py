@@ -18,13 +18,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.errors import TaintlabError
-from harness.history.redact import redact_text
+from harness.model.result import Result, SignalRow
 from harness.model.verdicts import CheckResult
 from reports import gantt, latency, nodes, story, timeline, words
 from reports.axes import TimeAxis
 from reports.evictions import planned_otherwise, replanned, worst_first
 from reports.folder import RunFolder
-from reports.result import Result, SignalRow
 
 _HERE = Path(__file__).parent
 MAX_TABLE_ROWS = 300
@@ -110,8 +109,7 @@ def _view(folder: RunFolder) -> dict[str, Any]:
         "latency": _latency(folder),
         "quality": story.data_quality(folder),
         "spec": words.clean(folder.spec),
-        "versions": {name: redact_text(value) for name, value in result.versions.items()},
-        "environment": {name: redact_text(value) for name, value in result.environment.extra.items()},
+        "versions": result.versions,
         "signals": any(_measured(row) for row in result.golden_signals),
         "seeds": _seeds(folder),
         "targets": folder.targets,

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from xml.etree import ElementTree as ET
 
+from harness.model.result import Result
 from harness.model.verdicts import CheckResult, Verdict
 from reports.evictions import named, violation_summary
-from reports.result import Result
 from reports.story import healed_words, state_words
 from reports.words import clean, one_line, plural
 

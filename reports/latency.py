@@ -17,10 +17,10 @@ from pathlib import Path
 from markupsafe import Markup
 
 from harness.errors import TaintlabError
+from harness.model.result import Phase
 from loadgen.rows import Rows, read_folder
 from reports import svg
 from reports.axes import LogScale, logarithmic
-from reports.result import Phase
 from reports.words import milliseconds, one_line, plural, tick
 
 BUCKETS_PER_DECADE = 12

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from harness.model.result import Result
 from harness.model.verdicts import CheckResult, Verdict
 from reports.evictions import VIOLATIONS, replanned, tally, worst_first
-from reports.result import Result
 from reports.story import healed_words, state_words
 from reports.words import DASH, NO_DATA, count, milliseconds, offset, one_line, percent, plural, quantity, window
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from harness.model.result import Result, Saturation, Series
 from reports import svg
 from reports.axes import LinearScale, LogScale, TimeAxis, linear, logarithmic, thinned
-from reports.result import Result, Saturation, Series
 from reports.words import one_line, tick
 
 _MAX_SATURATION = 4
@@ -125,7 +125,7 @@ class Canvas:
             return {**out, "series": {}}
         drawn = {
             "due": (self.thin(series.due, "mean"), "rate"),
-            "done": (self.thin(series.done or series.sent, "mean"), "rate"),
+            "done": (self.thin(series.sent, "mean"), "rate"),
             "bad_ratio": (self.thin(series.bad_ratio), "ratio"),
             "bad": (self.thin(series.bad), "bad"),
             "p50": (self.thin(series.p50_ms), "ms"),
@@ -149,7 +149,7 @@ class Canvas:
 def panels(canvas: Canvas, missing: Mapping[str, str]) -> Iterator[Panel]:
     """All panels from top to bottom; one without data carries the reason from `missing`."""
     series = canvas.series
-    if series and _any(series.done or series.sent):
+    if series and _any(series.sent):
         yield _traffic(canvas, series)
         if _any(series.bad_ratio):
             yield _failures(canvas, series)
@@ -177,14 +177,14 @@ def _traffic(canvas: Canvas, series: Series) -> Panel:
     height = 84
     due, done = (
         tuple(None if n is None else n / (step_s(series) or 1.0) for n in canvas.thin(values, "mean"))
-        for values in (series.due, series.done or series.sent)
+        for values in (series.due, series.sent)
     )
     scale = linear((*due, *done), height=height)
     curves = (
         svg.polyline(canvas.points(due, scale.at), "line s-due") if due else _BLANK,
         svg.polyline(canvas.points(done, scale.at), "line s-done"),
     )
-    keys = (Key("due", "due", "s-due"), Key("done", "answered" if series.done else "sent", "s-done"))
+    keys = (Key("due", "due", "s-due"), Key("done", "sent", "s-done"))
     return _panel(canvas, Panel("Traffic", "requests/s", keys), scale=scale, curves=curves, unit="")
 
 

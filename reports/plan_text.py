@@ -6,8 +6,7 @@ On a terminal with rich's tables; elsewhere as plain lines in columns, so that l
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Console
@@ -15,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.impact import PolicyPlan, Replacement
-from harness.impact.diff import PlanDiff
-from harness.impact.encode import Json, summary, workload_rows
+from harness.impact.encode import summary, workload_rows
 from harness.model.finding import Finding, Severity
+from harness.model.plan_file import FindingRow, PlanDiff, WorkloadRow
 from harness.semantics.scheduling import PlacementOutcome
 from reports.words import DASH, one_line, plural
 
@@ -81,18 +80,16 @@ def _facts(plan: PolicyPlan) -> Iterator[str]:
     yield f"on {plan.source} ({size}{version}): {', '.join(impact.words) or 'nothing'}"
     targets = impact.change.targets
     named = ", ".join(targets[:_OTHERS]) + (f" and {len(targets) - _OTHERS:,} more" if len(targets) > _OTHERS else "")
-    unsure = f", unsure {figures['unsure']:,}" if figures["unsure"] else ""
+    unsure = f", unsure {figures.unsure:,}" if figures.unsure else ""
     yield (
-        f"{plural(len(targets), 'node')} ({named}): leaving {plural(figures['leaving'], 'pod')}, "
-        f"staying {figures['staying']:,}{unsure}"
+        f"{plural(len(targets), 'node')} ({named}): leaving {plural(figures.leaving, 'pod')}, "
+        f"staying {figures.staying:,}{unsure}"
     )
-    parts = [
-        f"{figures['replacements'][f.value]:,} {word}" for f, word in _FATES.items() if figures["replacements"][f.value]
-    ]
+    parts = [f"{figures.replacements[f.value]:,} {word}" for f, word in _FATES.items() if figures.replacements[f.value]]
     parts += [
-        f"{figures['without_replacement'][back.value]:,} {word}"
+        f"{figures.without_replacement[back.value]:,} {word}"
         for back, word in _BACKS.items()
-        if figures["without_replacement"].get(back.value)
+        if figures.without_replacement.get(back.value)
     ]
     if parts:
         yield f"replacements: {', '.join(parts)}"
@@ -160,7 +157,7 @@ def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def _print_workloads(out: Console, plan: PolicyPlan, *, everything: bool, rich: bool) -> None:
-    rows = [row for row in workload_rows(plan) if row["leaving"]]
+    rows = [row for row in workload_rows(plan) if row.leaving]
     shown = rows if everything else rows[:_WORKLOADS]
     if not shown:
         return
@@ -174,19 +171,19 @@ def _print_workloads(out: Console, plan: PolicyPlan, *, everything: bool, rich: 
         for line in _columns(cells):
             _line(out, Text(line))
     if len(shown) < len(rows):
-        pods = sum(row["leaving"] for row in rows[len(shown) :])
+        pods = sum(row.leaving for row in rows[len(shown) :])
         rest = f"  and {plural(pods, 'pod')} of {plural(len(rows) - len(shown), 'workload')} more (--all shows them)"
         _line(out, Text(rest, style="dim"))
 
 
-def _workload_cells(row: Json) -> tuple[str, ...]:
-    fates = ", ".join(f"{count:,} {fate}" for fate, count in sorted(row["replacements"].items()))
-    rules = ", ".join(sorted(row["rules"]))
+def _workload_cells(row: WorkloadRow) -> tuple[str, ...]:
+    fates = ", ".join(f"{count:,} {fate}" for fate, count in sorted(row.replacements.items()))
+    rules = ", ".join(sorted(row.rules))
     return (
-        f"{row['leaving']:,}",
-        f"{row['staying']:,}",
-        _when(row["at"]),
-        one_line(row["workload"]),
+        f"{row.leaving:,}",
+        f"{row.staying:,}",
+        "" if row.at is None else _when(row.at),
+        one_line(row.workload),
         one_line(fates),
         rules,
     )
@@ -215,30 +212,28 @@ def _staying(plan: PolicyPlan) -> Iterator[str]:
 def print_diff(diff: PlanDiff, *, everything: bool = False, console: Console | None = None) -> None:
     """Print what the second plan does differently from the first."""
     out = console or Console()
-    first, second = map(one_line, diff.titles)
+    first, second = map(one_line, diff.plans)
     _line(out, Text(f"- {first}\n+ {second}", style="bold"))
-    for finding in diff.gone:
+    for finding in diff.findings_gone:
         _line(out, _difference("-", finding, "green"))
-    for finding in diff.new:
+    for finding in diff.findings_new:
         _line(out, _difference("+", finding, "red"))
     limit = None if everything else _PODS
     for sign, pods in (("-", diff.only_first), ("+", diff.only_second)):
         _list(out, f"{sign} leave only then: {plural(len(pods), 'pod')}", pods, limit)
-    moved = [f"{pod}: {_when(before)} {_ARROW} {_when(after)}" for pod, before, after in diff.moved]
+    moved = [f"{each.pod}: {_when(each.first)} {_ARROW} {_when(each.second)}" for each in diff.moved]
     _list(out, f"leave at another time: {plural(len(moved), 'pod')}", moved, limit)
-    placed = [f"{pod}: {before} {_ARROW} {after}" for pod, before, after in diff.placed]
+    placed = [f"{each.pod}: {each.first} {_ARROW} {each.second}" for each in diff.replacements]
     _list(out, f"replacements fare differently: {plural(len(placed), 'pod')}", placed, limit)
-    counts = [
-        f"leaving {plural(one['leaving'], 'pod')}, breaking {plural(one['breaks'], 'thing')}" for one in diff.summaries
-    ]
+    counts = [f"leaving {plural(one.leaving, 'pod')}, breaking {plural(one.breaks, 'thing')}" for one in diff.summaries]
     _line(out, Text(f"- {counts[0]}\n+ {counts[1]}", style="bold"))
 
 
 _ARROW = "\N{RIGHTWARDS ARROW}"
 
 
-def _difference(sign: str, finding: Mapping[str, Any], style: str) -> Text:
-    text = f"{sign} {finding['severity']} {finding['kind']} {finding['subject']} {finding['message']}"
+def _difference(sign: str, finding: FindingRow, style: str) -> Text:
+    text = f"{sign} {finding.severity} {finding.kind} {finding.subject} {finding.message}"
     return Text(one_line(text), style=style)
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.files import shown
+from harness.model.result import Phase, Result, RunState
 from harness.model.verdicts import PodVerdict
 from reports.evictions import VIOLATIONS, tally
 from reports.folder import Fact, RunFolder
-from reports.result import Phase, Result, RunState
 from reports.words import NO_DATA, count, milliseconds, offset, one_line, percent, plural, seconds
 
 EVICTIONS = "evictions"
@@ -124,7 +124,7 @@ def data_quality(folder: RunFolder) -> tuple[tuple[str, str], ...]:
         out += [("Clock offset", _skew(fact)) for fact in history.of("SkewMeasured")[-1:]]
     series = folder.result.series
     if series and series.t_s and folder.has_load is not False:
-        silent = sum(value is None for value in (series.sent or series.done)) or 0
+        silent = sum(value is None for value in series.sent)
         out.append(
             ("Traffic", f"{plural(len(series.t_s), 'second')} recorded, {plural(silent, 'second')} without a figure")
         )

@@ -16,11 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.files import shown as printable
+from harness.model.result import Result
 from harness.model.verdicts import EvictionRow, PodVerdict, Verdict
 from reports.evictions import VIOLATIONS, replanned, tally, worst_first
 from reports.folder import read_folder
 from reports.render import PAGE
-from reports.result import Result
 from reports.story import healed_words, next_commands
 from reports.words import DASH, NO_DATA, count, milliseconds, offset, one_line, percent, plural, quantity, window
 

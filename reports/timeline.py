@@ -13,10 +13,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from harness.model.result import Event, Result, Series
 from reports import svg
 from reports.axes import TimeAxis
 from reports.panels import Canvas, Panel, event_class, panels, step_s
-from reports.result import Event, Result, Series
 from reports.words import offset, one_line
 
 MAX_POINTS = 500

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from harness.model import tolerations
 from harness.model.scenario import ConditionStatus
 from harness.model.taints import Effect, Operator, Taint, Toleration
 from harness.model.wellknown import UNREACHABLE
@@ -205,7 +206,7 @@ MUTANTS = (
     Mutant(
         RuleId.COMPARISON_OPERATORS,
         "any spelling of a number",
-        ((matching, "canonical_int", _lenient_int), (admission, "canonical_int", _lenient_int)),
+        ((matching, "canonical_int", _lenient_int), (tolerations, "canonical_int", _lenient_int)),
     ),
     Mutant(
         RuleId.NO_TOLERATION,

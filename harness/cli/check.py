@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli.parser import verb_parser
+from harness.engine import judge_folder
 from harness.history.folder import existing
-from harness.wiring.judging import judge_folder
 from reports.terminal import print_result
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from harness.cluster.reference import ClusterRef
 from harness.errors import UsageError
-from harness.wiring.sessions import ClusterRef
 
 
 def add_where(parser: argparse.ArgumentParser) -> None:

@@ -15,13 +15,14 @@ from harness.cli.parser import verb_parser
 from harness.clock import SystemClock
 from harness.errors import ExitCode, UsageError
 from harness.impact import EXPECTATIONS, RULES, Change, Condition
-from harness.impact.encode import to_json
+from harness.impact.encode import plan_file as as_file
+from harness.impact.request import PlanRequest, plan_policy
 from harness.lab.topology import parse_taint
 from harness.model.finding import Expectation
 from harness.model.scenario import ConditionStatus, ConditionType
 from harness.model.taints import Taint
 from harness.terminal import safe_json
-from harness.wiring.planning import PlanRequest, no_cycle_collector, plan_policy, read_input, read_plans
+from harness.wiring.planning import no_cycle_collector, read_input, read_plans
 from reports.plan_text import print_diff, print_plan
 
 _WORDS = tuple(dict.fromkeys(rule.demanded_as for rule in RULES if rule.demanded_as is not None))
@@ -64,7 +65,7 @@ def handle(options: argparse.Namespace) -> int:
     if options.diff is not None:
         difference = read_plans(*options.diff)
         if options.json:
-            _print_json(difference.to_json())
+            _print_json(difference)
         else:
             print_diff(difference, everything=options.all)
         return int(ExitCode.PASS)
@@ -83,7 +84,7 @@ def handle(options: argparse.Namespace) -> int:
                 asyncio.run(read_input(where_of(options), options.world, clock=SystemClock())), asked, expectations
             )
         if options.json:
-            _print_json(to_json(plan))
+            _print_json(as_file(plan))
         else:
             print_plan(plan, everything=options.all)
     return int(plan.exit_code)

@@ -11,10 +11,10 @@ from typing import Any
 
 from harness.cli.options import add_where
 from harness.cli.parser import verb_parser
+from harness.cluster.reference import ClusterRef
 from harness.errors import ExitCode, UsageError
-from harness.wiring.recovering import Recovered
-from harness.wiring.sessions import ClusterRef
-from harness.wiring.verbs import Wanted, recover_verb
+from harness.run.recover.context import Recovered
+from harness.wiring.verbs import RecoverRequest, recover_verb
 
 
 def add_parser(subparsers: Any) -> None:
@@ -41,8 +41,8 @@ def handle(options: argparse.Namespace) -> int:
     """0 when nothing is left, 5 otherwise; 2 when nothing was undone because nobody said whose it is."""
     if options.folder is not None and (options.run is not None or options.everything):
         raise UsageError("with a run's folder, its ledger says what is undone: leave --run and --all out")
-    wanted = Wanted(options.folder, options.run, options.everything, options.force)
-    done = asyncio.run(recover_verb(wanted, _where(options), lambda text: _say(text, as_json=options.json)))
+    request = RecoverRequest(options.folder, options.run, options.everything, options.force)
+    done = asyncio.run(recover_verb(request, _where(options), lambda text: _say(text, as_json=options.json)))
     if options.json:
         body = {"undone": done.undone, "left_alone": done.left_alone, "leftovers": done.remaining}
         if done.notes:

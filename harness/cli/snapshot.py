@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,12 @@ from typing import Any
 from harness.cli.options import add_where, where_of
 from harness.cli.parser import verb_parser
 from harness.clock import SystemClock
+from harness.cluster.reference import ClusterRef
 from harness.errors import ExitCode, UsageError
+from harness.files import whole_file
 from harness.snapshot import Header
 from harness.terminal import one_line
 from harness.wiring.planning import save_snapshot
-from harness.wiring.sessions import ClusterRef
 
 
 def add_parser(subparsers: Any) -> None:
@@ -51,13 +51,8 @@ def handle(options: argparse.Namespace) -> int:
 
 def _into(path: Path, where: ClusterRef) -> Header:
     """The file appears when it is whole, not before."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
-            header = asyncio.run(save_snapshot(where, file, packed=path.suffix == ".gz", clock=SystemClock()))
-        part.replace(path)
+        with whole_file(path, mode=None) as file:
+            return asyncio.run(save_snapshot(where, file, packed=path.suffix == ".gz", clock=SystemClock()))
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
-    return header

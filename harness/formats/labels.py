@@ -10,24 +10,22 @@ import re
 
 from harness.formats.problems import BadValue
 from harness.model.experiment import Requirement
+from harness.model.names import DNS_LABEL as DNS_LABEL
+from harness.model.names import KEY_MAX, is_dns_label, is_label_key, is_label_value, is_subdomain
+from harness.model.names import LABEL_MAX as LABEL_MAX
+from harness.model.names import NAME_PART as NAME_PART
+from harness.model.names import QUALIFIED_NAME as QUALIFIED_NAME
+from harness.model.names import SUBDOMAIN as SUBDOMAIN
+from harness.model.names import SUBDOMAIN_MAX as SUBDOMAIN_MAX
+from harness.model.taints import Effect, Taint
 
 MAX_SELECTOR = 4096
 MAX_TERMS = 100
-LABEL_MAX = 63
-SUBDOMAIN_MAX = 253
-DNS_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-"""One RFC 1123 label, at most 63 characters."""
-SUBDOMAIN = rf"{DNS_LABEL}(\.{DNS_LABEL})*"
-"""An RFC 1123 subdomain, at most 253 characters."""
-NAME_PART = r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"
-"""A label value that is not empty, or the part of a label key after the slash: at most 63 characters."""
-QUALIFIED_NAME = rf"({SUBDOMAIN}/)?{NAME_PART}"
-"""A label key or a taint key."""
 
 
 def dns_label(text: str) -> str:
     """`text`, if it is an RFC 1123 label; BadValue otherwise."""
-    if len(text) <= LABEL_MAX and re.fullmatch(DNS_LABEL, text):
+    if is_dns_label(text):
         return text
     if len(text) > LABEL_MAX:
         raise BadValue(f"a name has at most {LABEL_MAX} characters, found {len(text)}", "shorten it")
@@ -40,12 +38,12 @@ def dns_label(text: str) -> str:
 
 def qualified_name(text: str) -> str:
     """`text`, if it may be the key of a label or taint; BadValue otherwise."""
-    if len(text) > SUBDOMAIN_MAX + 1 + LABEL_MAX:
-        raise BadValue(f"a key has at most {SUBDOMAIN_MAX + 1 + LABEL_MAX} characters, found {len(text)}", "shorten it")
-    prefix, slash, name = text.rpartition("/")
-    if slash and not (re.fullmatch(SUBDOMAIN, prefix) and len(prefix) <= SUBDOMAIN_MAX):
+    if len(text) > KEY_MAX:
+        raise BadValue(f"a key has at most {KEY_MAX} characters, found {len(text)}", "shorten it")
+    prefix, slash, _ = text.rpartition("/")
+    if slash and not is_subdomain(prefix):
         raise BadValue(f'"{text}" is not a key: what stands before the / must be a DNS name', "write example.com/name")
-    if not re.fullmatch(NAME_PART, name) or len(name) > LABEL_MAX:
+    if not is_label_key(text):
         raise BadValue(
             f'"{text}" is not a key: at most {LABEL_MAX} letters, digits, -, _ and ., a letter or digit at both ends',
             "write it like spot or example.com/spot",
@@ -55,12 +53,28 @@ def qualified_name(text: str) -> str:
 
 def label_value(text: str) -> str:
     """`text`, if it may be the value of a label or taint (it may be empty); BadValue otherwise."""
-    if text and (len(text) > LABEL_MAX or not re.fullmatch(NAME_PART, text)):
+    if not is_label_value(text):
         raise BadValue(
             f'"{text}" is not a label value: at most {LABEL_MAX} letters, digits, -, _ and ., '
             "a letter or digit at both ends"
         )
     return text
+
+
+def object_name(text: str) -> str:
+    """`text`, if pods and nodes may be called so (an RFC 1123 subdomain); BadValue otherwise."""
+    if is_subdomain(text):
+        return text
+    raise BadValue(f'"{text}" is no name: lower-case letters, digits, - and ., a letter or digit at both ends')
+
+
+def parse_taint(text: str) -> Taint:
+    """kubectl's ``key=value:Effect`` or ``key:Effect``; BadValue otherwise."""
+    left, colon, effect = text.rpartition(":")
+    key, _, value = left.partition("=")
+    if not colon or not is_label_key(key) or not is_label_value(value) or effect not in list(Effect):
+        raise BadValue(f'"{text}" is no taint', f"write key=value:Effect; effects: {', '.join(Effect)}")
+    return Taint(key=key, value=value, effect=Effect(effect))
 
 
 _TERM = re.compile(

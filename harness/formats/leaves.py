@@ -40,6 +40,15 @@ def text(name: str, parse: Callable[[str], object] = str, *, longest: int = 4096
     return Leaf(name, read, {"type": "string", **schema}, longest)
 
 
+def written(name: str, parse: Callable[[str], object], **schema: Any) -> Leaf:
+    """A scalar as it is written, quoted or not: `true` and `1` are text here, and nothing is empty text."""
+
+    def read(scalar: Scalar) -> object:
+        return parse("" if scalar.value is None else scalar.text)
+
+    return Leaf(name, read, {"type": ["string", "number", "boolean", "null"], **schema})
+
+
 _HIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _LONGEST_QUANTITY = 64
 _LONGEST_TEXT = 1 << 20

@@ -75,7 +75,7 @@ class BadValue(ValueError):
     """One value cannot be taken: what is wrong with it, and how to mend it. The reader adds where it stands."""
 
     def __init__(self, message: str, mend: str = "") -> None:
-        """`message` and `mend` as in Problem."""
-        super().__init__(message)
+        """`message` and `mend` as in Problem; as text, one after the other."""
+        super().__init__(f"{message} ({mend})" if mend else message)
         self.message = message
         self.mend = mend

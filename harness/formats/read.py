@@ -1,8 +1,7 @@
 """The strict reader: walks a tree of nodes along a declaration, notes every problem with its place, builds the model.
 
-It knows nothing of experiments; `harness.formats.experiment.fields` says what is read. Where one part is wrong the
-others are still read, so that `Reading` holds every value that could be built for the checks in
-`harness.formats.experiment.semantic`.
+It knows no kind of file; a declaration says what is read. Where one part is wrong the others are still read, so that
+`Reading` holds every value that could be built, for checks across keys.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from harness.formats.document import parse
 from harness.formats.meant import closest_is, did_you_mean
 from harness.formats.nodes import Entry, Listing, Node, Place, Scalar, Table, describe, shorten
 from harness.formats.problems import BadValue, Problems
-from harness.formats.shapes import Field, Leaf, ListOf, OneOf, Pairs, Record, Shape
+from harness.formats.shapes import Field, Leaf, ListOf, OneOf, Pairs, Record, Shape, Short
 
 Path = tuple[str | int, ...]
 """Where in the file's structure: keys and list indexes from the top, such as ``("spec", "faults", 0, "taint")``."""
@@ -89,6 +88,8 @@ class _Reader:
                 value = self._one_of(shape, node, path)
             case Record():
                 value = self._record(shape, node, path)
+            case Short(text=text, record=record):
+                value = self._leaf(text, node, path) if isinstance(node, Scalar) else self._record(record, node, path)
         if value is not WRONG:
             self.reading.values[path] = value
         return value
@@ -112,8 +113,9 @@ class _Reader:
         if not isinstance(node, Listing):
             is_item = isinstance(shape.item, Leaf) and isinstance(node, Scalar) and node.value is not None
             mend = f"write [{node.text}]" if is_item and isinstance(node, Scalar) else "start each entry with - "
+            mend = "write [] for none" if shape.may_be_empty and not is_item else mend
             return self._wrong(path, self.reading.place(*path), f"a list is needed, found {describe(node)}", mend)
-        if not node.items:
+        if not node.items and not shape.may_be_empty:
             return self._wrong(path, node.at, "the list is empty", f"fill it, or take {path[-1]} out")
         if len(node.items) > shape.most:
             return self._wrong(path, node.at, f"{len(node.items):,} entries, at most {shape.most:,} are read")
@@ -140,7 +142,8 @@ class _Reader:
         for entry in node.entries:
             key_scalar = Scalar(entry.key, entry.key, True, entry.at)
             key = self._leaf(shape.key, key_scalar, (*path, entry.key))
-            pairs.append((key, self._leaf(shape.value, entry.value, (*path, entry.key))))
+            self.reading.places[(*path, entry.key)] = entry.value.at
+            pairs.append((key, self.read(shape.value, entry.value, (*path, entry.key))))
         return WRONG if any(WRONG in pair for pair in pairs) else tuple(pairs)
 
     def _one_of(self, shape: OneOf, node: Node, path: Path) -> object:
@@ -187,6 +190,8 @@ class _Reader:
         """The field's value, its default, or None for "leave the argument out"; WRONG if it is wrong or missing."""
         here = (*path, field.key)
         node = table.get(field.key)
+        if field.blank and isinstance(node, Scalar) and node.value in (None, ""):
+            node = None
         if node is not None:
             self.reading.places[here] = node.at if isinstance(node, Scalar) else table.place_of(field.key)
             return self.read(field.shape, node, here)
@@ -218,9 +223,11 @@ def example(field: Field) -> str:
     match field.shape:
         case Leaf(name=name):
             return f"write {field.key}: {name}"
+        case ListOf(may_be_empty=True):
+            return f"write {field.key}: [] if there are none"
         case ListOf():
             return f"write {field.key}: [...]"
         case Record(fields=fields):
             return f"write {field.key}: {{{', '.join(f'{f.key}: ...' for f in fields if f.required) or '...'}}}"
-        case Pairs() | OneOf():
+        case Pairs() | OneOf() | Short():
             return f"write {field.key}: {{...}}"

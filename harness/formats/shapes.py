@@ -1,8 +1,8 @@
-"""The building blocks of the declaration in `harness.formats.experiment.fields`: what a value, a list and a mapping may
-be.
+"""The building blocks of a file's declaration: what a value, a list and a mapping may be.
 
-One declaration serves three readers: `harness.formats.read` (strict reading), `harness.formats.experiment.schema` (JSON
-Schema for editors) and `harness.formats.experiment.reference` (the page in docs/reference).
+One declaration (the `fields` of `harness.formats.experiment`, `.script` and `.topology`)
+serves three readers: `harness.formats.read` (strict reading), `harness.formats.schema` (JSON Schema for editors) and
+`harness.formats.reference` (the page in docs/reference).
 """
 
 from __future__ import annotations
@@ -28,21 +28,22 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """A list, never empty, of one shape; read as a tuple. `distinct`: the same value twice is an error. `most`: how
-    many entries are read; more are refused.
+    """A list of one shape, not empty unless it `may_be_empty`; read as a tuple. `distinct`: the same value twice is an
+    error. `most`: how many entries are read; more are refused.
     """
 
     item: Shape
     distinct: bool = False
     most: int = 200
+    may_be_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """A mapping with free keys (HTTP headers); read as a tuple of (key, value) in written order."""
+    """A mapping with free keys (HTTP headers, labels); read as a tuple of (key, value) in written order."""
 
     key: Leaf
-    value: Leaf
+    value: Leaf | ListOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Field:
 
     `fills`: the argument of the record's `build` that takes the value. `default` is written as in YAML and read like
     any other value; without one an absent key leaves `build`'s own default to work. `doc` is for the reference.
+    `blank`: null and empty text are as if the key were absent, as they are to the API server.
     """
 
     key: str
@@ -59,6 +61,7 @@ class Field:
     doc: str
     required: bool = False
     default: str | None = None
+    blank: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,4 +97,12 @@ class OneOf:
         return tuple(record.keys[0] for record in self.records)
 
 
-Shape = Leaf | ListOf | Pairs | Record | OneOf
+@dataclass(frozen=True, slots=True)
+class Short:
+    """A mapping that may also be written as one text, such as kubectl's ``key=value:Effect`` for a taint."""
+
+    text: Leaf
+    record: Record
+
+
+Shape = Leaf | ListOf | Pairs | Record | OneOf | Short

@@ -25,6 +25,9 @@ HEADER_VALUE = r"[\t\x20-\x7e\x80-\xff]*"
 RESERVED_HEADERS = ("connection", "content-length", "expect", "transfer-encoding")
 """What the load process writes itself."""
 
+QUANTITY = r"[0-9]{1,30}(\.[0-9]{1,30})?([numkMGTPE]|[KMGTPE]i)?"
+"""A resource quantity as people write it: ``8``, ``500m``, ``200Mi``, ``1.5Gi``."""
+
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
 """What ``taintlab lab up --flag`` takes; all but the kubelet, which is one a node, can be restarted as a fault."""
 LAB_FLAG = rf"({'|'.join(COMPONENTS)})=--[a-z0-9-]+(=.*)?"
@@ -179,6 +182,13 @@ def header_value(text: str) -> str:
     if not re.fullmatch(HEADER_VALUE, text):
         raise BadValue("a header's value must not hold line ends, control characters or characters beyond Latin-1")
     return text
+
+
+def quantity(text: str) -> str:
+    """`text`, if it is a Kubernetes quantity that is not negative and has no exponent; BadValue otherwise."""
+    if re.fullmatch(QUANTITY, text):
+        return text
+    raise BadValue(f'"{text}" is no Kubernetes quantity', "write 8, 500m, 200Mi, 1.5Gi")
 
 
 def lab_flag(text: str) -> str:

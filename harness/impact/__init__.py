@@ -1,8 +1,8 @@
 """What a policy would do to a cluster, before anything is touched.
 
 ``evictions_by`` asks the predictor who leaves; ``assess`` (replacements) lets replacements look for nodes
-(`harness.semantics.scheduling`); ``judge`` (policy) asks each rule (rules) what breaks; ``to_json`` (encode) writes it
-down; ``compare`` (diff) holds two plans against each other. All pure: a cluster state in, a plan out.
+(`harness.semantics.scheduling`); ``judge`` (policy) asks each rule (rules) what breaks; ``plan_file`` (encode) writes
+it down; ``compare`` (diff) holds two plans against each other. All pure: a cluster state in, a plan out.
 """
 
 from harness.impact.change import Change, Condition

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
+from harness.model.topology import MAX_NODES as MAX_NODES  # node i owns 10.244.i.0/24
+
 API_ADDRESS = "172.30.0.1"
 """Where the API server and Prometheus listen; on the namespace's loopback interface."""
 API_PORT = 6443
@@ -16,9 +18,6 @@ POD_CIDR = "10.244.0.0/16"
 CLUSTER_DOMAIN = "cluster.local"
 PROMETHEUS_PORT = 9090
 KUBELET_PORT = 10250
-
-MAX_NODES = 254
-"""Node i owns 10.244.i.0/24. A kubelet takes some 45 MB, so memory ends sooner."""
 
 
 def node_ip(index: int) -> str:

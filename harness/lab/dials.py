@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.errors import UsageError
-from harness.lab.topology import quantity
+from harness.formats.values import quantity
 
 NODE_SIGNALS = (
     "memory.available",

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.files import write_whole
 from harness.lab.addresses import KUBELET_PORT
 from harness.lab.api import NO_ANSWER, Api, ApiRefused
-from harness.lab.state import write_atomic
 
 PODS_FILE = "pods.json"
 KUBELETS_FILE = "kubelets.json"
@@ -106,7 +106,7 @@ def writer(file: Path, targets: Callable[[Iterable[Object]], Targets]) -> Callab
     def tell(objects: Sequence[Object]) -> None:
         found = targets(objects)
         if written != [found]:
-            write_atomic(file, json.dumps(found).encode())
+            write_whole(file, json.dumps(found).encode(), durable=False)
             written[:] = [found]
 
     return tell

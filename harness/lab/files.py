@@ -7,12 +7,12 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.files import write_whole
 from harness.lab import flags, nodes, pki, programs, prometheus
 from harness.lab.addresses import API_ADDRESS, API_PORT, CLUSTER_DOMAIN, DNS_ADDRESS
 from harness.lab.hiding import of_machine
 from harness.lab.launch import Setting
 from harness.lab.pki import Authority
-from harness.lab.state import write_atomic
 from harness.lab.topology import Node, Topology
 
 INSIDE_SERVER = f"https://{API_ADDRESS}:{API_PORT}"
@@ -56,4 +56,4 @@ def prepare_nodes(setting: Setting, new: Sequence[Node], *, sockets: Path, autho
 
 
 def _write(path: Path, content: str, *, mode: int = 0o600) -> None:
-    write_atomic(path, content.encode(), mode=mode)
+    write_whole(path, content.encode(), mode=mode, durable=False)

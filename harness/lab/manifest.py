@@ -12,8 +12,8 @@ import json
 import stat
 from pathlib import Path
 
+from harness.files import write_whole
 from harness.lab.processes import boot_id
-from harness.lab.state import write_atomic
 
 NAME = "MANIFEST.json"
 
@@ -22,7 +22,7 @@ Stamps = dict[str, list[int]]
 
 def seal(folder: Path) -> None:
     """Writes the manifest of everything below `folder` into it, in place of an older one."""
-    write_atomic(folder / NAME, json.dumps({"files": _digests(folder)}, indent=1).encode())
+    write_whole(folder / NAME, json.dumps({"files": _digests(folder)}, indent=1).encode(), durable=False)
 
 
 def difference(folder: Path) -> str:
@@ -42,7 +42,7 @@ def difference(folder: Path) -> str:
         return f"{error.filename} cannot be read ({error.strerror})"
     if found != expected:
         return _in_words(expected, found)
-    write_atomic(_look_file(folder), seen.encode())
+    write_whole(_look_file(folder), seen.encode(), durable=False)
     return ""
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import LabError, UsageError
+from harness.files import write_whole
 from harness.lab import addresses, control, doors, files, launch, nodes, ready, state
 from harness.lab.api import MERGE_PATCH, Api, ApiRefused
 from harness.lab.control import Deed, Run
@@ -40,7 +41,7 @@ def pressure(lab: Lab, node: str, figures: Mapping[str, str] | None, pod: str | 
         present = {}
     checked = None if figures is None else parse_figures(figures, pod=pod)
     content = merged(present, checked, pod=pod)
-    state.write_atomic(file, json.dumps(content, indent=1).encode())
+    write_whole(file, json.dumps(content, indent=1).encode(), durable=False)
 
 
 def restart(lab: Lab, component: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import ipaddress
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from harness.files import write_whole
 from harness.lab import addresses
 
 _VALID = timedelta(days=365)
@@ -104,7 +104,7 @@ class Authority:
         """A self-contained kubeconfig for `identity`, with a fresh certificate; its context is called ``taintlab``."""
         certificate, key = self.issue_client(identity)
         content = kubeconfig(server=server, ca=self.certificate, user=identity.user, certificate=certificate, key=key)
-        _write_private(path, content.encode())
+        write_whole(path, content.encode(), durable=False)
 
     def _issue(
         self, file: str, subject: x509.Name, *, usage: x509.ObjectIdentifier, alternatives: Sequence[x509.GeneralName]
@@ -121,7 +121,7 @@ class Authority:
         return certificate, private
 
     def _write(self, name: str, content: bytes) -> None:
-        _write_private(self._folder / name, content)
+        write_whole(self._folder / name, content, durable=False)
 
 
 def make(folder: Path, *, inside_server: str) -> Authority:
@@ -186,9 +186,3 @@ def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)

@@ -24,6 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import LabError, UsageError
+from harness.files import write_whole
 from harness.lab import (
     bootstrap,
     build,
@@ -184,7 +185,7 @@ def _supervise(
         "programs": [control.program_to_json(program) for program in programs],
         "fds": fds,
     }
-    state.write_atomic(launch_file, json.dumps(content, indent=1).encode())
+    write_whole(launch_file, json.dumps(content, indent=1).encode(), durable=False)
     read_end, write_end = os.pipe()
     argv = ["setsid", "--fork", *maker.argv, sys.executable, "-m", "harness.lab.supervisor", str(launch_file)]
     with (setting.folder.logs / "supervisor.log").open("ab") as log, os.fdopen(read_end, "rb") as answer:

@@ -12,7 +12,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from harness.errors import LabError, UsageError
+from harness.files import write_whole
 from harness.lab.cache import private, xdg
 from harness.lab.processes import ProcessId, boot_id
 
@@ -153,20 +153,7 @@ def read(name: str) -> Record | None:
 
 def write(record: Record) -> None:
     """Puts the record in place in one step, readable by nobody else."""
-    write_atomic(folder_of(record.name).record, json.dumps(asdict(record), indent=1).encode())
-
-
-def write_atomic(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """Writes beside `path` and renames over it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink()
-        raise
+    write_whole(folder_of(record.name).record, json.dumps(asdict(record), indent=1).encode(), durable=False)
 
 
 def names() -> list[str]:

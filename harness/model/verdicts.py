@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta
 
 from harness.errors import ExitCode
+
+Measured = Annotated[float, Meta(ge=-1e18, le=1e18)]
+"""A measurement, where it comes from a file: what is larger is none of ours, and arithmetic with it overflows."""
 
 
 class Verdict(StrEnum):
@@ -35,20 +41,24 @@ def combine(verdicts: Sequence[Verdict]) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One judgement. `reason` is one sentence a person can act on; `decider` says what would decide an open one; `n`
-    is how many
-    observations it rests on. `measured`, `limit` are numbers for display (unit in `unit`), None where there is none.
+    """One judgement, as the judge makes it and as ``result.json`` keeps it. `measured`, `limit` are numbers for
+    display, None where there is none.
     """
 
-    id: str
-    verdict: Verdict
-    reason: str
-    n: int
-    decider: str = ""
-    measured: float | None = None
-    limit: float | None = None
-    unit: str = ""
-    interval: tuple[float, float] | None = None
+    id: Annotated[str, Meta(description="Name of the check, such as evictions or slo/latency/fault.")]
+    verdict: Annotated[Verdict, Meta(description="What this check comes to.")]
+    reason: Annotated[str, Meta(description="One sentence a person can act on.")]
+    n: Annotated[int, Meta(description="How many observations it rests on.")]
+    decider: Annotated[str, Meta(description="What would decide it.")] = ""
+    measured: Annotated[Measured | None, Meta(description="The number that was judged, in unit.")] = None
+    limit: Annotated[Measured | None, Meta(description="The number it was held against, in unit.")] = None
+    unit: Annotated[
+        str,
+        Meta(description="Unit of measured, limit and interval: s, ms, bytes, anything that ends in ratio, or free."),
+    ] = ""
+    interval: Annotated[
+        tuple[Measured, Measured] | None, Meta(description="One-sided 95 % bounds of measured, low and high.")
+    ] = None
 
 
 class PodVerdict(StrEnum):
@@ -66,28 +76,40 @@ class PodVerdict(StrEnum):
 @dataclass(frozen=True, slots=True)
 class EvictionRow:
     """One pod of the eviction table. Seconds count from the acknowledged write of the first taint; None: did not
-    happen or not seen.
-
-    `predicted_s`: from what really happened; None when the pod is predicted to stay. `observed_s`: deletionTimestamp
-    first seen by the watch; `gone_s`: the object vanished; `replacement_*`: the pod of the same workload that took its
-    place (scheduled, Ready). `planned`: the outcome that the plan foresaw before anything was touched (`evicted`,
-    `survives`, `unsure`, ...), empty for a pod that was not there then, None when it is not known; `planned_s`: its
-    interval.
+    happen or not seen. `planned` is empty for a pod that was not there when the plan was made, None when it is not
+    known.
     """
 
-    pod: str
-    uid: str
-    node: str
-    verdict: PodVerdict
-    rule: str
-    predicted_s: tuple[float, float] | None
-    observed_s: float | None
-    gone_s: float | None
-    replacement: str | None
-    replacement_scheduled_s: float | None
-    replacement_ready_s: float | None
-    workload: str = ""
-    tolerations: str = ""
-    reason: str = ""
-    planned: str | None = None
-    planned_s: tuple[float, float] | None = None
+    pod: Annotated[str, Meta(description="namespace/name.")]
+    uid: Annotated[str, Meta(description="UID of the pod.")]
+    node: Annotated[str, Meta(description="Node it ran on.")]
+    verdict: Annotated[PodVerdict, Meta(description="What became of it against the prediction.")]
+    rule: Annotated[str, Meta(description="Id of the rule that decided the prediction.")]
+    predicted_s: Annotated[
+        tuple[Measured, Measured] | None,
+        Meta(description="Earliest and latest moment at which it had to leave; null when it had to stay."),
+    ]
+    observed_s: Annotated[
+        Measured | None, Meta(description="When its deletionTimestamp was first seen; null when it was not.")
+    ] = None
+    gone_s: Annotated[Measured | None, Meta(description="When the object vanished.")] = None
+    replacement: Annotated[str | None, Meta(description="namespace/name of the pod that took its place.")] = None
+    replacement_scheduled_s: Annotated[Measured | None, Meta(description="When that pod was bound to a node.")] = None
+    replacement_ready_s: Annotated[Measured | None, Meta(description="When that pod was Ready.")] = None
+    workload: Annotated[str, Meta(description="Kind/name of its owner.")] = ""
+    tolerations: Annotated[str, Meta(description="What it tolerates, in words.")] = ""
+    reason: Annotated[str, Meta(description="Why this verdict, in words.")] = ""
+    planned: Annotated[
+        str | None,
+        Meta(
+            description="What the plan foresaw before anything was touched: evicted, survives, unsure, ...; "
+            "empty: the pod came later."
+        ),
+    ] = None
+    planned_s: Annotated[
+        tuple[Measured, Measured] | None,
+        Meta(
+            description="Its interval in the plan, when that was to be evicted; what really happened may have moved "
+            "it, see predicted_s."
+        ),
+    ] = None

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 
 from harness.clock import Clock
 from harness.cluster.ports import LoadDriver, Metrics, Progress
 from harness.history.record import Recorder
 from harness.model.experiment import Experiment
 from harness.model.plan import Step
+from harness.model.result import RunState as RunState
 from harness.model.world import World
 from harness.run.drivers import Drivers
 from harness.run.observe import Observer
 from harness.run.workload import Workload
-
-
-class RunState(StrEnum):
-    """How a run ended."""
-
-    COMPLETED = "completed"
-    ABORTED = "aborted"
-    INTERRUPTED = "interrupted"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,6 @@ from harness.errors import ClusterError, UsageError
 from harness.formats.values import duration_s
 from harness.semantics.eviction.settings import BUSY, Gate, NodeLifecycle, Settings, settings_for
 
-#: What a verdict allows a control plane at least. The predictor's own defaults are those of a quiet lab; a machine that
-#: also runs the service and the load is busier, and a control plane that takes a second is slow, not wrong. What a run
-#: measures beyond a quiet machine's time comes on top (harness.check.latency).
-RUN_LATENCY = BUSY
-
 _PODS = "/api/v1/namespaces/kube-system/pods"
 _COMPONENTS = ("kube-controller-manager", "kube-apiserver")
 
@@ -52,6 +47,10 @@ find that out.
 def settings_of(version: str, flags: Sequence[str]) -> tuple[Settings, tuple[str, ...]]:
     """Upstream's defaults for `version`, changed by `flags` (``COMPONENT=--name=value``); and what is to be said about
     that: a version that was not modelled is taken for the default one, a flag that cannot be read for its default.
+
+    The latency is what a verdict allows a control plane at least. The predictor's own defaults are those of a quiet
+    lab; a machine that also runs the service and the load is busier, and a control plane that takes a second is slow,
+    not wrong. What a run measures beyond a quiet machine's time comes on top (`harness.check.latency`).
     """
     notes: list[str] = []
     try:
@@ -68,7 +67,7 @@ def settings_of(version: str, flags: Sequence[str]) -> tuple[Settings, tuple[str
             settings = reader(settings, value.strip("'\""))
         except ValueError:
             notes.append(f"{component} has --{name}={value}, which could not be read: Kubernetes' default is assumed")
-    return replace(settings, latency=RUN_LATENCY), tuple(notes)
+    return replace(settings, latency=BUSY), tuple(notes)
 
 
 def _gates_on(value: str) -> frozenset[Gate]:

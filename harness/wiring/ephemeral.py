@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness import lab as labs
-from harness.errors import UsageError
 from harness.lab.flags import parse_flag
-from harness.lab.topology import default_topology, read_topology_file
+from harness.lab.topology import Topology, default_topology, read_topology_file
 from harness.lab.values import LabSpec
 from harness.model.experiment import Experiment, LabWish
 
@@ -18,9 +17,8 @@ DEFAULT_LAB = "default"
 
 @contextmanager
 def lab_for(experiment: Experiment, *, keep: bool, report: Callable[[str], None]) -> Iterator[str]:
-    """The name of a lab to run on. One that is up and fits is used and left; otherwise one is started, and taken
-    down at the end
-    unless `keep`. A lab of an experiment that wants flags or a topology of its own is named after the experiment.
+    """The name of a lab to run on. One that is up and fits is used and left; otherwise one is started, and taken down
+    at the end unless `keep`. A lab of an experiment that wants flags or a topology of its own is named after it.
 
     The started lab belongs to this process: if we are killed, the next `lab up` takes it down.
     """
@@ -45,13 +43,12 @@ def lab_for(experiment: Experiment, *, keep: bool, report: Callable[[str], None]
 
 def _spec(name: str, experiment: Experiment) -> LabSpec:
     wish = experiment.lab
-    topology = default_topology()
-    if wish.topology is not None:
-        path = Path(experiment.source).parent / wish.topology
-        try:
-            topology = read_topology_file(path)
-        except UsageError as error:
-            raise UsageError(f"{experiment.source}: lab.topology {error}") from error
-    return LabSpec(
-        name=name, kubernetes=wish.kubernetes, topology=topology, flags=tuple(parse_flag(f) for f in wish.flags)
-    )
+    flags = tuple(parse_flag(flag) for flag in wish.flags)
+    return LabSpec(name=name, kubernetes=wish.kubernetes, topology=topology_of(experiment), flags=flags)
+
+
+def topology_of(experiment: Experiment) -> Topology:
+    """The nodes that the experiment's lab has; InvalidFile for a file that is no topology, or cannot be read."""
+    if experiment.lab.topology is None:
+        return default_topology()
+    return read_topology_file(Path(experiment.lab.topology))

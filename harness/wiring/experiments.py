@@ -19,6 +19,7 @@ __all__ = [
     "experiment_files",
     "json_schema",
     "read_experiment",
+    "read_experiment_text",
     "reference",
     "validate",
 ]
@@ -27,6 +28,11 @@ __all__ = [
 def read_experiment(path: Path | str) -> Experiment:
     """The experiment in the file `path`; InvalidFile with every problem of it."""
     return files.read_experiment(path, FAULTS)
+
+
+def read_experiment_text(text: str, *, name: str) -> Experiment:
+    """The experiment of a text that is no file, called `name` in problems; it may not name files."""
+    return files.read_experiment_text(text, FAULTS, name=name)
 
 
 def validate(paths: Iterable[Path | str]) -> list[Problem]:

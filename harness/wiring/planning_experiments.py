@@ -1,37 +1,25 @@
-"""Plans of experiment files: the workload applied to a world, then the faults, as `taintlab run` would do them."""
+"""Plans of experiment files: on the cluster or world that was named, else on the lab that a run would start."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 from harness.clock import Clock
-from harness.errors import UsageError
-from harness.formats.values import format_duration
-from harness.impact import EXPECTATIONS, Change, PolicyPlan, PredictedEvictions, assess, judge
-from harness.impact.applied import applied, counted_budgets
-from harness.impact.evictions import pods_on, world_node, world_pod
-from harness.impact.impact import workload_of
-from harness.lab.topology import Topology, default_topology, read_topology_file
+from harness.cluster.reference import ClusterRef
+from harness.impact import PolicyPlan
+from harness.impact.experiments import plan_experiment
+from harness.impact.request import PlanInput
+from harness.lab.topology import Topology
 from harness.model import wellknown
-from harness.model.experiment import Experiment, Manifest, PhaseName
-from harness.model.faults import Fault
+from harness.model.experiment import Experiment
 from harness.model.finding import Expectation
 from harness.model.state import ClusterState, Node, amount
-from harness.model.world import World
-from harness.plan.predict import predict_planned
-from harness.plan.schedule import make_steps
-from harness.plan.targets import choose_targets
 from harness.semantics.eviction.settings import Settings
 from harness.snapshot.control_plane import settings_of
-from harness.snapshot.manifests import new_pods, with_objects
+from harness.wiring.ephemeral import topology_of
 from harness.wiring.experiments import read_experiment
-from harness.wiring.planning import PlanInput, read_input
-from harness.wiring.sessions import ClusterRef
+from harness.wiring.planning import read_input
 
 
 async def plan_file(
@@ -39,91 +27,18 @@ async def plan_file(
 ) -> PolicyPlan:
     """The plan of an experiment file, on the named cluster or world, else on the lab that a run would start."""
     experiment = read_experiment(path)
-    named = world is not None or where.lab is not None or where.context is not None
-    seen = await read_input(where, world, clock=clock) if named else world_of_lab(experiment)
+    named = world is not None or where.is_named
+    seen = await read_input(where, world, clock=clock) if named else state_of_lab(experiment)
     return plan_experiment(experiment, seen, expectations)
 
 
-def plan_experiment(experiment: Experiment, seen: PlanInput, expectations: Sequence[Expectation]) -> PolicyPlan:
-    """What an experiment would do: its workload applied (unless it is there already), then its faults."""
-    inventory, notes = _with_workload(seen.inventory, experiment.workload, seen.settings)
-    nodes = [world_node(node) for node in inventory.nodes]
-    targets = choose_targets(experiment.target, nodes) if experiment.target is not None else ()
-    pods = pods_on(inventory, targets)
-    world = World(tuple(nodes), tuple(map(world_pod, pods)), inventory.kubernetes_version)
-    steps = make_steps(experiment, targets)
-    predictions = {p.pod: p for p in predict_planned(experiment, steps, targets, world, seen.settings)}
-    marks = [fault.mark for fault in experiment.faults if fault.mark is not None]
-    taints = tuple(mark.taint for mark in marks if mark.taint is not None)
-    change = Change(targets, taints, cordon=any(mark.taint is None for mark in marks))
-    unplanned = tuple(f"{fault}: {fault.unplanned}" for fault in experiment.faults if fault.unplanned)
-    departures = PredictedEvictions(pods, tuple(predictions[pod.key] for pod in pods))
-    words = [_words(fault) for fault in experiment.faults]
-    impact = assess(inventory, change, departures, seen.settings, words=words)
-    impact = replace(impact, notes=seen.notes + notes, unplanned=unplanned)
-    return judge(impact, _expectations(experiment, expectations), source=seen.source, title=experiment.name)
-
-
-def _expectations(experiment: Experiment, asked: Sequence[Expectation]) -> tuple[Expectation, ...]:
-    """What was asked for; an objective in the fault phase asks for no outage of the Service that the load goes to."""
-    if not any(PhaseName.FAULT in slo.phases for slo in experiment.expect.slos):
-        return tuple(asked)
-    outage, served = EXPECTATIONS["no-outage"], _served(experiment)
-    narrowed = outage if served is None else replace(outage, subject=f"Service {served}")
-    return tuple(dict.fromkeys(narrowed if each == outage else each for each in (*asked, outage)))
-
-
-def _words(fault: Fault) -> str:
-    """What is done and when, counted from the start of the fault phase: ``taint spot=x:NoExecute at 5s for 10s``."""
-    at = f" at {format_duration(fault.at_s)}" if fault.at_s else ""
-    return f"{fault}{at}" + (f" for {format_duration(fault.for_s)}" if fault.for_s is not None else "")
-
-
-def _served(experiment: Experiment) -> str | None:
-    """The Service that the load goes to, if its URL names one: ``http://web.shop.svc``, or ``http://web``."""
-    host = urlsplit(experiment.load.url).hostname if experiment.load is not None else None
-    parts = (host or "").split(".")
-    if not parts[0] or parts[0].isdecimal():
-        return None
-    namespaces = {manifest.namespace or "default" for manifest in experiment.workload} or {"default"}
-    return f"{parts[1] if len(parts) > 1 else sorted(namespaces)[0]}/{parts[0]}"
-
-
-def _with_workload(
-    inventory: ClusterState, manifests: Sequence[Manifest], settings: Settings
-) -> tuple[ClusterState, tuple[str, ...]]:
-    """The world with the manifests' objects and pods in it, except for workloads that run there already."""
-    there = {workload_of(template) for template in {pod.template for pod in inventory.pods}}
-    bodies = [_body(m) for m in manifests if f"{m.kind} {m.namespace or 'default'}/{m.name}" not in there]
-    try:
-        whole, more = with_objects(inventory, bodies)
-        running, notes = applied(whole, new_pods(bodies, whole), compares=settings.compares)
-        return replace(running, budgets=running.budgets + counted_budgets(running, more.budgets)), notes
-    except ValueError as error:
-        raise UsageError(f"the experiment's workload could not be stored: {error}") from error
-
-
-def _body(manifest: Manifest) -> dict[str, Any]:
-    """The object as plain JSON, its namespace filled in."""
-    body: dict[str, Any] = json.loads(json.dumps(manifest.body, default=dict))
-    body.setdefault("metadata", {}).setdefault("namespace", manifest.namespace or "default")
-    return body
-
-
-def world_of_lab(experiment: Experiment) -> PlanInput:
+def state_of_lab(experiment: Experiment) -> PlanInput:
     """The lab that `taintlab run` would start for the experiment, before anything runs in it."""
-    wish = experiment.lab
-    topology = default_topology()
-    if wish.topology is not None:
-        path = Path(wish.topology)
-        try:
-            topology = read_topology_file(path)
-        except UsageError as error:
-            raise UsageError(f"{experiment.source}: lab.topology {error}") from error
-    version = wish.kubernetes or f"1.{Settings().minor}"
-    inventory = ClusterState(nodes=_nodes_of(topology), pods=(), kubernetes_version=f"v{version.removeprefix('v')}")
-    settings, notes = settings_of(version, wish.flags)
-    return PlanInput(inventory, settings, "the lab that a run would start", notes)
+    version = experiment.lab.kubernetes or f"1.{Settings().minor}"
+    nodes = _nodes_of(topology_of(experiment))
+    state = ClusterState(nodes=nodes, pods=(), kubernetes_version=f"v{version.removeprefix('v')}")
+    settings, notes = settings_of(version, experiment.lab.flags)
+    return PlanInput(state, settings, "the lab that a run would start", notes)
 
 
 def _nodes_of(topology: Topology) -> tuple[Node, ...]:

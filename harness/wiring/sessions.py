@@ -1,41 +1,25 @@
-"""Where a run happens: a lab, a kind cluster, or a context that was named and allowed. Nothing else is ever touched."""
+"""Opening a cluster: a lab, a kind cluster, or a context that was named and allowed. Nothing else is ever touched."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness import lab as labs
 from harness.adapters.kube import KubeCluster, connect
 from harness.clock import Clock
-from harness.cluster.ports import Components
+from harness.cluster.ports import Cluster, Components
+from harness.cluster.reference import ClusterRef
 from harness.errors import ClusterError, UsageError
 from harness.lab.values import Lab
 from harness.lab.view import record_of
 from harness.semantics.eviction.settings import Settings
 from harness.snapshot.control_plane import deciding, flags_of, settings_of
-
-_KIND_PREFIX = "kind-"
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterRef:
-    """What the command line named. Exactly one of `lab` and `context`, or neither (then a lab is started, or the
-    running one used).
-
-    `allow`: contexts that are neither lab nor kind and may be touched all the same. `prometheus`: a URL, None for
-    the lab's own.
-    """
-
-    lab: str | None = None
-    context: str | None = None
-    kubeconfig: Path | None = None
-    allow: tuple[str, ...] = ()
-    prometheus: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +64,37 @@ async def open_session(where: ClusterRef, *, clock: Clock, for_writing: bool) ->
         await place.cluster.close()
 
 
-def is_kind(context: str) -> bool:
-    """Whether a context is one of kind's own, by its name."""
-    return context.startswith(_KIND_PREFIX)
+@asynccontextmanager
+async def open_cluster(where: ClusterRef, *, clock: Clock) -> AsyncIterator[Cluster]:
+    """Connect to the lab or context of `where`; UsageError when there is no such thing. Nothing is asked of it: what
+    does not answer is found out piece by piece.
+    """
+    if where.context is not None:
+        name, kubeconfig = f"context {where.context}", where.kubeconfig
+    else:
+        lab = labs.get(where.lab or only_lab())
+        name, kubeconfig = f"lab {lab.name}", lab.kubeconfig
+    cluster = await connect(kubeconfig=kubeconfig, context=where.context, name=name, clock=clock)
+    try:
+        yield cluster
+    finally:
+        await cluster.close()
+
+
+def named(where: ClusterRef) -> ClusterRef:
+    """`where` with the lab that is meant when the command line names none; UsageError when that is not clear."""
+    return where if where.is_named else replace(where, lab=only_lab())
+
+
+def lab_is_gone(where: ClusterRef) -> bool:
+    """Whether `where` is a lab that is not up any more; UsageError when its name cannot be one."""
+    return where.lab is not None and labs.find(where.lab) is None
+
+
+def default_kubeconfigs() -> list[Path]:
+    """The kubeconfig files in force when the command line names none: KUBECONFIG's, else the default name."""
+    listed = [Path(part) for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
+    return listed or [Path.home() / ".kube" / "config"]
 
 
 def only_lab() -> str:
@@ -112,7 +124,7 @@ async def _open_lab(lab: Lab, where: ClusterRef, clock: Clock) -> ClusterSession
 
 
 async def _open_context(context: str, where: ClusterRef, clock: Clock, *, for_writing: bool) -> ClusterSession:
-    if for_writing and not is_kind(context) and context not in where.allow:
+    if for_writing and not where.may_be_changed:
         raise UsageError(
             f"context {context} is neither a lab nor kind: if it may really be changed, add --allow-context {context}"
         )

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from harness.cluster.ledger import Ledger
-from harness.wiring.alive import this_process
+from harness.wiring.this_process import this_process
 from tests.fakes import api_objects as objects
 from tests.fakes.api_rules import Answer
 from tests.fakes.api_server import CONTEXT, ApiError, ApiServer

@@ -13,7 +13,7 @@ import pytest
 
 from harness.cli import main
 from harness.errors import InvalidFile, UsageError
-from harness.files import MIB, make_private_folder, read_regular, write_whole
+from harness.files import MIB, make_private_folder, read_regular, whole_file, write_whole
 from harness.history.folder import RunFolder
 from harness.history.read import read_history
 from harness.history.seal import damage, seal
@@ -303,6 +303,28 @@ def test_no_temporary_file_is_left_when_a_write_fails(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="x"):
         write_whole(tmp_path / "x", b"data")
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_the_old_file_stays_when_a_writer_raises(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    write_whole(path, b"old")
+    with pytest.raises(KeyError), whole_file(path) as file:  # noqa: PT012 (what raises is in the block)
+        file.write(b"half")
+        file.flush()
+        raise KeyError("x")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("mode", "seen"), [(0o600, 0o600), (0o755, 0o755), (None, 0o640)])
+def test_a_file_has_the_mode_it_was_asked_for(tmp_path: Path, mode: int | None, seen: int) -> None:
+    before = os.umask(0o027)
+    try:
+        with whole_file(tmp_path / "x", mode=mode, durable=False) as file:
+            file.write(b"data")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "x").stat().st_mode & 0o777 == seen
 
 
 def test_a_file_may_be_as_large_as_the_cap_and_no_larger(tmp_path: Path) -> None:

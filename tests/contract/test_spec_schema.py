@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,12 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from harness.errors import InvalidFile
 from harness.faults.registry import FAULTS
 from harness.formats.document import parse
 from harness.formats.experiment.fields import file_shape
 from harness.formats.nodes import plain
 from harness.formats.read import default_of
+from harness.formats.script import parse_script
+from harness.formats.script import reference as script
 from harness.formats.shapes import ListOf, OneOf, Record, Shape
+from harness.formats.topology import read_topology
+from harness.formats.topology import reference as topology
 from harness.wiring.experiments import examine_text, experiment_files, json_schema, reference
 
 ROOT = Path(__file__).parents[2]
@@ -314,3 +320,57 @@ def test_the_written_schema_is_current() -> None:
 def test_the_reference_page_is_current() -> None:
     file = ROOT / "docs/reference/experiment.md"
     current(reference, file, f"taintlab schema --markdown > {file.relative_to(ROOT)}")
+
+
+@pytest.mark.parametrize("made", [script, topology], ids=["script", "topology"])
+def test_the_reference_page_of_another_kind_is_current(made: ModuleType) -> None:
+    kind = made.__name__.split(".")[-2]
+    file = ROOT / f"docs/reference/{kind}.md"
+    current(made.reference, file, f"taintlab schema {kind} --markdown > {file.relative_to(ROOT)}")
+
+
+OTHERS: list[tuple[str, Any, bool]] = [
+    ("script", {"version": 1, "nodes": [], "pods": [], "writes": [], "until": 1}, True),
+    ("script", {"version": 2, "nodes": [], "pods": [], "writes": [], "until": 1}, False),
+    ("script", {"version": 1, "nodes": [], "pods": [], "writes": [], "until": -1}, False),
+    ("script", {"version": 1, "nodes": [], "pods": [], "writes": []}, False),
+    ("script", {"version": 1, "nodes": [{"name": "a", "taints": [{"key": "k"}]}], "pods": [], "writes": []}, False),
+    (
+        "script",
+        {
+            "version": 1,
+            "nodes": [{"name": "a", "labels": {"zone": "z"}}],
+            "pods": [{"name": "p", "node": "a", "tolerations": [{"key": "k", "operator": "", "value": None}]}],
+            "writes": [
+                {"at": 0, "taints": {"node": "a", "set": [{"key": "k k", "effect": "NoExecute"}]}},
+                {"at": 1.5, "restart": "kube-controller-manager"},
+            ],
+            "until": 2,
+        },
+        True,
+    ),
+    ("topology", {"nodes": [{"name": "a", "count": 2, "labels": {"x": True, "y": None, "z": "v"}}]}, True),
+    ("topology", {"nodes": [{"name": "a", "taints": ["k=v:NoExecute", {"key": "k", "effect": "NoSchedule"}]}]}, True),
+    (
+        "topology",
+        {"nodes": [{"name": "a", "capacity": {"cpu": 16, "memory": "1Gi"}}], "programs": {"x": ["/bin/x"]}},
+        True,
+    ),
+    ("topology", {"nodes": [{"name": "a", "capacity": {"cpu": "many"}}]}, False),
+    ("topology", {"nodes": []}, False),
+    ("topology", {"nodes": [{"name": "A"}]}, False),
+    ("topology", {"nodes": [{"name": "a", "evictionHard": {"memory": "1Gi"}}]}, False),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "taken"), OTHERS)
+def test_schema_and_reader_of_other_kinds_agree(kind: str, value: Any, taken: bool) -> None:
+    made, reader = {"script": (script, parse_script), "topology": (topology, read_topology)}[kind]
+    Draft202012Validator.check_schema(made.json_schema())
+    assert Draft202012Validator(made.json_schema()).is_valid(value) == taken
+    try:
+        reader(json.dumps(value), file="x")
+    except InvalidFile:
+        assert not taken
+    else:
+        assert taken

@@ -145,7 +145,7 @@ class FakeCluster:
                 self.broken_watches -= 1
                 raise Indeterminate(f"the watch of {path} broke")
             for version, kind, at, obj in self._log:
-                if version > seen and at.rsplit("/", 1)[0] == path:
+                if version > seen and _is_in(at, path):
                     seen = version
                     yield WatchLine(kind, copy.deepcopy(obj), self._clock.now())
             async with self._grown:

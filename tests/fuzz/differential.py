@@ -27,13 +27,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from harness import lab as labs
 from harness.clock import SystemClock
+from harness.cluster.reference import ClusterRef
 from harness.formats.script import to_plain
 from harness.model.scenario import Scenario
 from harness.replay.replayer import Replayed
 from harness.semantics.eviction import Forecast, Settings, predict
 from harness.semantics.eviction.settings import Latency
 from harness.wiring.replaying import REPLAY_FLAGS, replay_on
-from harness.wiring.sessions import ClusterRef, open_session
+from harness.wiring.sessions import open_session
 from tests.slowness import TRIES, Found, after, figures, restarts, slowed, whole_need_s
 from tests.strategies import scripts
 

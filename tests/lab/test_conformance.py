@@ -16,9 +16,10 @@ import pytest
 
 from harness import lab as labs
 from harness.clock import SystemClock
+from harness.cluster.reference import ClusterRef
 from harness.replay.replayer import Replayed
 from harness.wiring.replaying import REPLAY_FLAGS, replay_on
-from harness.wiring.sessions import ClusterRef, ClusterSession, open_session
+from harness.wiring.sessions import ClusterSession, open_session
 from tests.conformance.judging import RULES, always_late, differences, was_late
 from tests.conformance.rows import Row, rows
 from tests.lab.too_busy import note, tell_if_busy

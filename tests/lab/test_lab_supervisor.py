@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import LabError
+from harness.files import write_whole
 from harness.lab import control, launch
 from harness.lab.control import Deed, Program, ProgramState, Run
 from harness.lab.processes import LAB_VARIABLE, ProcessId, started_for
-from harness.lab.state import write_atomic
 
 SLEEPER = "sleep 60 & sleep 60; wait"
 """A shell with a child: what a runtime with a container looks like from outside."""
@@ -59,7 +59,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
         "fds": {},
     }
     file = tmp_path / "launch.json"
-    write_atomic(file, json.dumps(content).encode())
+    write_whole(file, json.dumps(content).encode())
     read_end, write_end = os.pipe()
     env = {**os.environ, **launch.python_env(), LAB_VARIABLE: lab_id}
     argv = [sys.executable, "-m", "harness.lab.supervisor", str(file), str(write_end)]

@@ -8,11 +8,12 @@ import pytest
 
 from harness.check.judge import judge
 from harness.check.recovery import judge_recovery
-from harness.check.result import result_json
+from harness.check.result import result_of
 from harness.check.validity import gates
 from harness.errors import ExitCode
 from harness.model import events
 from harness.model.experiment import Expect, Manifest, MetricExpectation, PhaseName, RecoveryExpectation, Slo, SloKind
+from harness.model.result import Environment, RunState
 from harness.model.verdicts import Verdict
 from tests.pure.records import MadePod, MadeRun, steady
 
@@ -26,8 +27,8 @@ def test_a_history_that_breaks_off_anywhere_is_judged(entries: int) -> None:
     judgement = judge(record)
     assert judgement.verdict is Verdict.INVALID
     assert not [check.reason for check in judgement.checks if "judge itself" in check.reason]
-    result = result_json(record, judgement, versions={})
-    assert result["verdict"] == "INVALID"
+    result = result_of(record, judgement, versions={}, environment=Environment(), ledger=())
+    assert (result.verdict, result.state) == (Verdict.INVALID, RunState.KILLED)
 
 
 def test_a_run_that_failed_before_its_first_phase_says_why() -> None:

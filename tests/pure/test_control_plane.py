@@ -8,8 +8,8 @@ import pytest
 
 from harness.cluster.ports import Json, Listing
 from harness.errors import Refused
-from harness.semantics.eviction.settings import Gate, Settings
-from harness.snapshot.control_plane import RUN_LATENCY, deciding, flags_of, settings_of
+from harness.semantics.eviction.settings import BUSY, Gate, Settings
+from harness.snapshot.control_plane import deciding, flags_of, settings_of
 from tests.fakes.cluster import FakeCluster
 
 KCM = "kube-controller-manager"
@@ -95,5 +95,5 @@ def test_what_cannot_be_read_is_said_and_taken_for_the_default() -> None:
     assert settings.kcm_qps == Settings().kcm_qps
     assert "--kube-api-qps=fast" in note
     settings, (note,) = settings_of("v1.29.3", [])
-    assert (settings.minor, settings.latency) == (Settings().minor, RUN_LATENCY)
+    assert (settings.minor, settings.latency) == (Settings().minor, BUSY)
     assert "1.29" in note

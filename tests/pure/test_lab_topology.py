@@ -5,14 +5,9 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import InvalidFile, UsageError
-from harness.lab.topology import (
-    DEFAULT_CAPACITY,
-    DEFAULT_EVICTION_HARD,
-    default_topology,
-    plain_topology,
-    read_topology,
-)
+from harness.formats.topology import read_topology
 from harness.model.taints import Effect, Taint
+from harness.model.topology import DEFAULT_CAPACITY, DEFAULT_EVICTION_HARD, default_topology, plain_topology
 
 GOOD = """
 nodes:
@@ -56,31 +51,43 @@ def test_programs_are_argvs() -> None:
 
 BAD = [
     pytest.param("", "1:1: the file is empty", id="empty"),
-    pytest.param("nodes: [", "not YAML", id="not-yaml"),
-    pytest.param("- a", "1:1: a topology must be a mapping", id="a-list"),
-    pytest.param("{}", "1:1: no nodes", id="no-nodes"),
-    pytest.param("nodes: []", "1:8: no nodes", id="empty-nodes"),
+    pytest.param("nodes: [", "1:9: not valid YAML", id="not-yaml"),
+    pytest.param("- a", "1:1: a mapping is needed, found a list", id="a-list"),
+    pytest.param("{}", "1:1: nodes is missing", id="no-nodes"),
+    pytest.param("nodes: []", "1:8: nodes: the list is empty", id="empty-nodes"),
+    pytest.param("nodes: [{name: a}]\nnode: 1", "2:1: there is no key node here (did you mean nodes?)", id="key"),
     pytest.param(
-        "nodes: [{name: a}]\nnode: 1", "2:1: unknown key 'node' in a topology (did you mean 'nodes'?)", id="key"
+        "nodes: [{name: a, labls: {}}]",
+        "1:19: nodes[0]: there is no key labls here (did you mean labels?)",
+        id="node-key",
     ),
-    pytest.param("nodes: [{name: a, labls: {}}]", "did you mean 'labels'?", id="node-key"),
-    pytest.param("nodes: [{count: 2}]", "1:9: a node without a name", id="no-name"),
-    pytest.param("nodes: [{name: A_b}]", "'A_b' is no node name", id="name"),
-    pytest.param("nodes: [{name: a, count: 0}]", "'0' is not a number from 1", id="count"),
-    pytest.param("nodes: [{name: a}, {name: a}]", "two nodes are called 'a'", id="twice"),
-    pytest.param("nodes: [{name: a, name: b}]", "1:19: 'name' is given twice", id="key-twice"),
+    pytest.param("nodes: [{count: 2}]", "1:9: nodes[0]: name is missing", id="no-name"),
+    pytest.param("nodes: [{name: A_b}]", '1:16: name: "A_b" is no node name', id="name"),
+    pytest.param("nodes: [{name: a, count: 0}]", "1:26: count: must be at least 1", id="count"),
+    pytest.param("nodes: [{name: a}, {name: a}]", "1:27: two nodes are called a", id="twice"),
+    pytest.param("nodes: [{name: a, name: b}]", "1:19: name is given twice", id="key-twice"),
     pytest.param("nodes: [{name: a, count: 200}, {name: b, count: 200}]", "at most 254", id="too-many"),
-    pytest.param("nodes: [{name: a, taints: ['x']}]", "1:28: taint: 'x' is no taint", id="taint"),
+    pytest.param("nodes: [{name: a, taints: ['x']}]", '1:28: taints[0]: "x" is no taint', id="taint"),
     pytest.param("nodes: [{name: a, taints: ['x:Never']}]", "is no taint", id="effect"),
     pytest.param("nodes: [{name: a, taints: ['x:NoExecute', 'x=1:NoExecute']}]", "given twice", id="taint-twice"),
-    pytest.param("nodes: [{name: a, capacity: {cpu: many}}]", "'many' is no Kubernetes quantity", id="quantity"),
     pytest.param(
-        "nodes: [{name: a, evictionHard: {memory: 1Gi}}]", "unknown key 'memory' in evictionHard", id="signal"
+        "nodes: [{name: a, capacity: {cpu: many}}]", '1:35: cpu: "many" is no Kubernetes quantity', id="quantity"
     ),
     pytest.param(
-        "nodes: [{name: a, evictionPressureTransitionPeriod: 90}]", "'90' is no duration", id="duration-without-unit"
+        "nodes: [{name: a, evictionHard: {memory: 1Gi}}]",
+        "1:34: evictionHard: there is no key memory here",
+        id="signal",
     ),
-    pytest.param("nodes: [{name: a, labels: {p: 'a b'}}]", "'a b' is no label value", id="label"),
+    pytest.param(
+        "nodes: [{name: a, evictionPressureTransitionPeriod: 90}]",
+        "1:53: evictionPressureTransitionPeriod: a duration needs a unit, found 90",
+        id="duration-without-unit",
+    ),
+    pytest.param("nodes: [{name: a, labels: {p: 'a b'}}]", '1:31: p: "a b" is not a label value', id="label"),
+    pytest.param("nodes: [{name: a, labels: {'p p': x}}]", '"p p" is not a key', id="label-key"),
+    pytest.param("nodes: [{name: a, evictionPressureTransitionPeriod: 500ms}]", "whole seconds are needed", id="part"),
+    pytest.param("nodes: [{name: a, count: 2}, {name: a-1}]", "two nodes are called a-1", id="twice-by-count"),
+    pytest.param("nodes: [{name: a}]\n---\nnodes: [{name: b}]", "3:1: a second document", id="two-documents"),
     pytest.param("nodes: [{name: a}]\nprograms: {x: [relative]}", "must be an absolute path", id="program"),
 ]
 
@@ -97,7 +104,7 @@ def test_all_problems_come_at_once_in_file_order() -> None:
     text = "nodes:\n  - name: A\n    cuont: 2\n    capacity: {cpu: x}\n  - labels: [1]\n"
     with pytest.raises(InvalidFile) as caught:
         read_topology(text, file="t.yaml")
-    assert [problem.line for problem in caught.value.problems] == [2, 3, 4, 5]
+    assert [problem.line for problem in caught.value.problems] == [2, 3, 4, 5, 5]
 
 
 @pytest.mark.parametrize("count", [0, -1, 255])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from rich.console import Console
 from harness import impact as plan_package
 from harness.cli import plan as verb
 from harness.cli import snapshot as snapshot_verb
-from harness.errors import TaintlabError
+from harness.errors import TaintlabError, UsageError
 from harness.impact import EXPECTATIONS, RULES, Replacement, judge
+from harness.model.finding import Severity
 from harness.semantics.scheduling import PlacementOutcome
 from harness.semantics.scheduling.reasons import TAINTS
 from reports.plan_text import print_plan
@@ -84,9 +86,16 @@ def test_the_json_is_what_the_schema_says(world: Path, capfdbinary: pytest.Captu
     assert plan["world"]["missing"]["jobs.batch"] == "not in world.json.gz"
 
 
-def test_every_rule_is_in_the_schema() -> None:
-    kinds = SCHEMA["$defs"]["finding"]["properties"]["kind"]["enum"]
-    assert kinds == [rule.id for rule in RULES if rule.listed]
+@pytest.mark.parametrize(
+    ("row", "key", "words"),
+    [
+        ("PlacementRow", "fate", [fate.value for fate in PlacementOutcome]),
+        ("LeavingRow", "comes_back", [back.value for back in Replacement]),
+        ("FindingRow", "severity", [severity.name.lower() for severity in Severity]),
+    ],
+)
+def test_the_words_of_the_schema_are_those_of_the_enums(row: str, key: str, words: list[str]) -> None:
+    assert SCHEMA["$defs"][row]["properties"][key]["enum"] == words
 
 
 def test_the_reference_names_every_finding_expectation_fate_and_replacement() -> None:
@@ -151,7 +160,7 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "no such nodes": (("--taint", "a:NoExecute", "--nodes", "pool=none"), "0 nodes match pool=none"),
     "no such name": (("--taint", "a:NoExecute", "--nodes", "s1,s9"), "0 nodes match"),
     "a bad selector": (("--taint", "a:NoExecute", "--nodes", "pool=="), "pool"),
-    "a bad taint": (("--taint", "spot", "--nodes", "pool=spot"), "'spot' is no taint"),
+    "a bad taint": (("--taint", "spot", "--nodes", "pool=spot"), '"spot" is no taint (write key=value:Effect'),
     "a bad effect": (("--taint", "spot:Never", "--nodes", "pool=spot"), "no taint"),
     "a bad condition": (("--condition", "Sleepy", "--nodes", "s1"), "Sleepy"),
     "a bad demand": ((*TAINT, "--expect", "no-fun"), "--expect no-fun: not known"),
@@ -213,6 +222,17 @@ def test_differences_of_two_plans(
     assert run("--diff", *files) == 0
     text = capfdbinary.readouterr().out.decode()
     assert "+ leave only then: 3 pods" in text
+
+
+def test_a_damaged_plan_is_said_with_its_place(
+    world: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    _, plan = planned(capfdbinary, *TAINT, "--world", world)
+    plan["leaving"][1]["at"] = ["soon", None]
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(plan))
+    with pytest.raises(UsageError, match=re.escape("- at `$.leaving[1].at[0]`")):
+        run("--diff", path, path)
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "no json", '{"kind": "taintlab-plan", "version": 9}'])

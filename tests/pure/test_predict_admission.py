@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from harness.model.names import is_label_key, is_label_value
 from harness.model.taints import Effect, Operator, Taint, Toleration
 from harness.model.wellknown import NOT_READY, UNREACHABLE
 from harness.semantics.eviction.admission import (
-    is_label_key,
-    is_label_value,
     is_valid,
     refuses_change,
     refuses_taints,

@@ -84,7 +84,7 @@ def test_every_problem_of_every_script(script: Path, capsys: pytest.CaptureFixtu
     assert main(["predict", str(script), str(broken), str(broken.parent / "absent"), "--json"]) == ExitCode.USAGE
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 1
-    assert f"{broken}:1:1: version: 3 is not known" in err
+    assert f"{broken}:1:10: version: the number 3 is not known" in err
     assert f"{broken}:2:8:" in err
     assert "absent:1:1: no such file" in err
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.cluster.reference import ClusterRef
 from harness.cluster.undo import NodeUndo
 from harness.errors import UsageError
-from harness.wiring.alive import sign_of_life, this_process
-from harness.wiring.reaching import is_where, lab_is_gone, of_folder
-from harness.wiring.sessions import ClusterRef
+from harness.run.recover.liveness import sign_of_life
+from harness.run.recover.where import is_where, of_folder
+from harness.wiring.sessions import default_kubeconfigs, lab_is_gone
+from harness.wiring.this_process import local_processes, this_process
 
 NOW_S = 1_800_000_000
 HERE = this_process()
@@ -45,12 +47,12 @@ def stamp(age_s: float) -> str:
 )
 def test_a_sign_of_life(holder: object, heartbeat: str | None, alive: bool) -> None:
     claim = NodeUndo("r", "d", holder=holder, heartbeat=heartbeat)  # type: ignore[arg-type]
-    assert bool(sign_of_life(claim, here=HERE, wall_ns=NOW_S * 10**9)) is alive
+    assert bool(sign_of_life(claim, processes=local_processes(), wall_ns=NOW_S * 10**9)) is alive
 
 
 def test_the_command_line_goes_before_the_folder() -> None:
-    assert of_folder(ClusterRef(context="mine"), {"lab": "theirs"}).context == "mine"
-    assert of_folder(ClusterRef(lab="mine"), {"context": "theirs"}).lab == "mine"
+    assert of_folder(ClusterRef(context="mine"), {"lab": "theirs"}, defaults=()).context == "mine"
+    assert of_folder(ClusterRef(lab="mine"), {"context": "theirs"}, defaults=()).lab == "mine"
 
 
 @pytest.mark.parametrize(
@@ -74,9 +76,9 @@ def test_what_a_folder_may_say(
     monkeypatch.setenv("KUBECONFIG", "/home/me/a:/home/me/b")
     if refused:
         with pytest.raises(UsageError, match=refused):
-            of_folder(ClusterRef(allow=allow), reach)
+            of_folder(ClusterRef(allow=allow), reach, defaults=default_kubeconfigs())
     else:
-        assert of_folder(ClusterRef(allow=allow), reach).context == reach["context"]
+        assert of_folder(ClusterRef(allow=allow), reach, defaults=default_kubeconfigs()).context == reach["context"]
 
 
 def test_a_kubeconfig_in_force_is_known_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,11 +87,13 @@ def test_a_kubeconfig_in_force_is_known_by_its_file(tmp_path: Path, monkeypatch:
     link.symlink_to(real)
     monkeypatch.setenv("KUBECONFIG", f"/nonexistent:{link}")
     reach = {"context": "kind-a", "kubeconfig": str(real)}
-    assert of_folder(ClusterRef(), reach).kubeconfig is None, "the file in force is opened, not the one that is named"
+    assert of_folder(ClusterRef(), reach, defaults=default_kubeconfigs()).kubeconfig is None, (
+        "the file in force is opened, not the one that is named"
+    )
     monkeypatch.setenv("KUBECONFIG", "/nonexistent")
     with pytest.raises(UsageError):
-        of_folder(ClusterRef(), reach)
-    assert of_folder(ClusterRef(kubeconfig=link), reach).kubeconfig == link
+        of_folder(ClusterRef(), reach, defaults=default_kubeconfigs())
+    assert of_folder(ClusterRef(kubeconfig=link), reach, defaults=default_kubeconfigs()).kubeconfig == link
 
 
 @pytest.mark.parametrize(
@@ -107,7 +111,7 @@ def test_a_kubeconfig_in_force_is_known_by_its_file(tmp_path: Path, monkeypatch:
     ],
 )
 def test_the_very_cluster(reach: dict[str, str], where: ClusterRef, same: bool) -> None:
-    assert is_where(reach, where) is same
+    assert is_where(reach, where, defaults=default_kubeconfigs()) is same
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "", "A", "a" * 41])

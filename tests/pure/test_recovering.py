@@ -16,8 +16,10 @@ from harness.cluster.survey import labelled_objects
 from harness.cluster.undo import CLAIM_ANNOTATION, Holder, NodeUndo
 from harness.faults.taint import TaintChange
 from harness.model.taints import Effect, Taint
-from harness.wiring.recovering import Recovered, Site, recover_claims
-from harness.wiring.recovering_ledger import Folder, recover_ledger
+from harness.run.recover.by_claims import recover_claims
+from harness.run.recover.by_ledger import RunLedger, recover_ledger
+from harness.run.recover.context import Recovered, RecoveryContext
+from harness.run.recover.liveness import LocalProcesses
 from tests.fakes.virtual import VirtualTime
 from tests.fakes.weather import Plan, Trouble, Weather
 
@@ -62,17 +64,17 @@ class World:
         ledger.close()
 
     @property
-    def site(self) -> Site:
+    def context(self) -> RecoveryContext:
         patience = Patience(self.time, self.time.sleep, self.time.after_s(600))
-        return Site(self.cluster, patience, HERE, self.said.append)
+        return RecoveryContext(self.cluster, patience, LocalProcesses(HERE, lambda _: False), self.said.append)
 
     def by_ledger(self, *, written_ago_s: float = 1e6) -> Recovered:
         written_ns = self.time.now().wall_ns - int(written_ago_s * 1e9)
-        folder = Folder(self.ledger, read_ledger(self.ledger), RUN, written_ns, same_cluster=True)
-        return asyncio.run(recover_ledger(self.site, folder))
+        ledger = RunLedger(self.ledger, read_ledger(self.ledger), RUN, written_ns, same_cluster=True)
+        return asyncio.run(recover_ledger(self.context, ledger))
 
     def by_claims(self) -> Recovered:
-        return asyncio.run(recover_claims(self.site, run=RUN))
+        return asyncio.run(recover_claims(self.context, run=RUN))
 
     def left(self) -> list[str]:
         """What is on the cluster, by an oracle that knows only the objects."""
@@ -256,7 +258,7 @@ def test_c4_a_broken_preferred_version_is_looked_at_by_another(tmp_path: Path) -
     for version in ("v1", "v2", "v3"):
         world.cluster.objects[f"/apis/example.com/{version}"] = {"resources": [thing]}
     world.cluster.put("/apis/example.com/v1/namespaces/shop/things/a", {"metadata": {"labels": LABELS, "uid": "t"}})
-    seen = asyncio.run(labelled_objects(world.cluster, world.site.patience))
+    seen = asyncio.run(labelled_objects(world.cluster, world.context.patience))
     assert {item.path for item in seen.things} == {MAP, "/apis/example.com/v1/things/a"}
     assert seen.unknown == ()
     assert "/apis/example.com/v3/things" not in listed, "one version suffices"

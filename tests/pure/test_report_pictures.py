@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from markupsafe import Markup
 
+from harness.model.result import Phase
 from harness.model.verdicts import EvictionRow, PodVerdict
 from loadgen.rows import Rows
 from reports import axes, evictions, gantt, latency, nodes, svg
 from reports.folder import Fact, toleration_words
-from reports.result import Phase
 
 ROW = EvictionRow(
     pod="default/web-0",

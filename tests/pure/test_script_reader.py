@@ -92,29 +92,37 @@ def problems(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("version: 1", "version: 2", "x.yaml:1:1: version: 2 is not known (write 1)"),
+        ("version: 1", "version: 2", "x.yaml:1:10: version: the number 2 is not known (write 1)"),
         ("version: 1\n", "", "x.yaml:1:1: version is missing"),
-        ("until: 12.0", "until: -1", "x.yaml:15:8: a number of seconds from 0 on is needed, found the number -1"),
-        ("until: 12.0", "until: .inf", "x.yaml:15:8: a number of seconds from 0 on is needed"),
-        ("until: 12.0", "until: yes", "x.yaml:15:8: a number of seconds from 0 on is needed"),
-        ("pods:", "pod:", "x.yaml:4:1: the script has no pod (did you mean pods?)"),
+        ("until: 12.0", "until: -1", "x.yaml:15:8: until: must be a number of seconds from 0 on, found -1"),
+        ("until: 12.0", "until: .inf", "x.yaml:15:8: until: a number of seconds from 0 on is needed"),
+        ("until: 12.0", "until: yes", "x.yaml:15:8: until: a number of seconds from 0 on is needed"),
+        ("pods:", "pod:", "x.yaml:4:1: there is no key pod here (did you mean pods?)"),
         ("name: p0", "name: P0", '"P0" is no name'),
         ("  node: a\n", "  node: b\n", "x.yaml:6:9: node: there is no b"),
         ("operator: Exists", "operator: Exist", "(did you mean Exists?)"),
         ("effect: NoExecute, tol", "effect: NoExcute, tol", "(did you mean NoExecute?)"),
         ("tolerationSeconds: 5", "tolerationSeconds: 5.5", "a 64-bit whole number is needed, found the number 5.5"),
-        ("tolerationSeconds: 5", "tolerationSeconds: 9223372036854775808", "a 64-bit whole number is needed"),
-        ("tolerationSeconds: 5", "seconds: 5", "a toleration has no seconds"),
-        ("value: x", "value: 5", 'value: a text is needed, found the number 5 (write "5")'),
-        ("key: spot, value", "key: no, value", 'key: a text is needed, found no (a boolean) (write "no")'),
+        ("tolerationSeconds: 5", "tolerationSeconds: 9223372036854775808", "must be at most 9223372036854775807"),
+        ("tolerationSeconds: 5", "seconds: 5", "tolerations[0]: there is no key seconds here"),
+        ("value: x", "value: 5", 'value: a text is needed, but YAML reads the number 5 (quote it: "5")'),
+        ("key: spot, value", "key: no, value", 'key: a text is needed, but YAML reads no (a boolean) (quote it: "no")'),
         ("{node: a, set", "{node: c, set", "x.yaml:10:28: node: there is no c"),
         ("{pod: p0, set: []}", "{pod: p9, set: []}", "x.yaml:11:32: pod: there is no p9 (one of: p0, p1)"),
-        ("delete: {pod: p1}", "delete: p1", "x.yaml:13:21: delete is a mapping, found the text"),
-        ("delete: {pod: p1}", "remove: {pod: p1}", "x.yaml:13:3: a write does exactly one of"),
-        ("at: 4.0, delete", "at: 4.0, restart: kube-controller-manager, delete", "found delete and restart"),
-        ("at: 3.0", "at: 1.0", "x.yaml:12:4: at: 1 comes after 2 (sort the writes by time)"),
+        ("delete: {pod: p1}", "delete: p1", "x.yaml:13:21: delete: a mapping is needed, found the text"),
+        (
+            "delete: {pod: p1}",
+            "remove: {pod: p1}",
+            "x.yaml:13:13: writes[3]: none of taints, tolerations,",
+        ),
+        (
+            "at: 4.0, delete",
+            "at: 4.0, restart: kube-controller-manager, delete",
+            "delete and restart cannot go together",
+        ),
+        ("at: 3.0", "at: 1.0", "x.yaml:12:8: at: 1 comes after 2 (sort the writes by time)"),
         ("restart: kube-controller-manager", "restart: kubelet", "x.yaml:14:22: restart:"),
-        ("set: []", "set: {}", "x.yaml:11:41: set: a list is needed, found a mapping (write [] for none)"),
+        ("set: []", "set: {}", "x.yaml:11:36: set: a list is needed, found a mapping (write [] for none)"),
         (", set: []", "", "set is missing (write set: [] if there are none)"),
         (
             "taints: []}",
@@ -123,13 +131,13 @@ def problems(text: str) -> list[str]:
         ),
         ("taints: []}", 'taints: [{key: "k k", effect: NoExecute}]}', '"k k" is not a key'),
         ("taints: []}", "taints: [{key: k, effect: NoExecute, timeAdded: now}]}", "timeAdded: a time is needed"),
-        ("operator: Exists", "operator: Exists, value: x", "the API server refuses this: Exists takes no value"),
+        ("operator: Exists", "operator: Exists, value: x", "x.yaml:8:42: value: operator Exists takes no value"),
         (
             "effect: NoExecute, tol",
             "effect: NoSchedule, tol",
-            "refuses this: tolerationSeconds needs effect: NoExecute",
+            "x.yaml:8:74: tolerationSeconds: the API server refuses it with effect NoSchedule",
         ),
-        ("key: spot, operator: Exists", "operator: Equal", "refuses this: without a key the operator must be Exists"),
+        ("key: spot, operator: Exists", "operator: Equal", "x.yaml:8:5: key: only operator Exists goes without a key"),
     ],
 )
 def test_problem(old: str, new: str, expected: str) -> None:
@@ -140,19 +148,23 @@ def test_problem(old: str, new: str, expected: str) -> None:
 
 def test_every_problem_at_once() -> None:
     text = EXAMPLE.replace("version: 1", "version: 9").replace("node: a\n", "node: q\n").replace("at: 3.0", "at: x")
-    assert [each.split(": ")[0] for each in problems(text)] == ["x.yaml:1:1", "x.yaml:6:9", "x.yaml:12:8"]
+    assert [each.split(": ")[0] for each in problems(text)] == ["x.yaml:1:10", "x.yaml:6:9", "x.yaml:12:8"]
 
 
-def test_one_slip_is_one_problem() -> None:
-    """A key that cannot be read is not also a toleration without a key."""
-    assert len(problems(EXAMPLE.replace("key: spot, operator", "key: on, operator"))) == 1
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("key: spot, operator", "key: on, operator"), ("pods:", "pod:"), ("nodes:", "node:")],
+)
+def test_one_slip_is_one_problem(old: str, new: str) -> None:
+    """A key that cannot be read is not also a toleration without a key, and a list not also one without its names."""
+    assert len(problems(EXAMPLE.replace(old, new, 1))) == 1
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("", "x.yaml:1:1: one script is needed, found 0 documents"),
-        ("- 1", "the script is a mapping, found a list"),
+        ("- 1", "x.yaml:1:1: a mapping is needed, found a list"),
         ("version: 1\n---\nversion: 1", "one script is needed, found 2 documents"),
         ("version: [1", "not valid YAML"),
         ("version: 1\nversion: 1", "version is given twice"),

@@ -11,6 +11,7 @@ from harness.formats.experiment.files import (
     examine_text,
     experiment_files,
     read_experiment,
+    read_experiment_text,
     validate,
 )
 from harness.formats.experiment.reference import reference
@@ -23,6 +24,7 @@ __all__ = [
     "experiment_files",
     "json_schema",
     "read_experiment",
+    "read_experiment_text",
     "reference",
     "validate",
 ]

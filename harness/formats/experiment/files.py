@@ -40,6 +40,16 @@ def read_experiment(path: Path | str, kinds: Kinds) -> Experiment:
     return examined.experiment
 
 
+def read_experiment_text(text: str, kinds: Kinds, *, name: str) -> Experiment:
+    """The experiment of a text that is no file, called `name` in problems. Nothing is read from disk: a text that names
+    a file is an InvalidFile too. Its workload is empty; whoever has the objects puts them in.
+    """
+    examined = examine_text(text, Path(name), kinds, from_disk=False)
+    if examined.experiment is None:
+        raise InvalidFile(examined.problems)
+    return examined.experiment
+
+
 def validate(paths: Iterable[Path | str], kinds: Kinds) -> list[Problem]:
     """Every problem of these experiment files; a folder stands for the experiments in it. Empty when all is well."""
     return [problem for file in experiment_files(paths) for problem in examine(file, kinds).problems]
@@ -73,8 +83,10 @@ def examine(path: Path, kinds: Kinds) -> Examined:
         return Examined(path, None, error.problems)
 
 
-def examine_text(text: str, path: Path, kinds: Kinds) -> Examined:
-    """As `examine`, for a text that is (or might be) at `path`; only the manifests it names are read from disk."""
+def examine_text(text: str, path: Path, kinds: Kinds, *, from_disk: bool = True) -> Examined:
+    """As `examine`, for a text that is (or might be) at `path`; only the manifests it names are read from disk. Without
+    `from_disk` it is a problem to name any.
+    """
     parsed = parse(text, file=str(path))
     problems = Problems(str(path), parsed.problems)
     document = _only_document(parsed, problems)
@@ -83,8 +95,12 @@ def examine_text(text: str, path: Path, kinds: Kinds) -> Examined:
     try:
         reading = read(file_shape(kinds), document, problems)
         check(reading, problems, kinds)
-        workload = read_workload(path.parent, reading, problems, kinds)
-        _check_topology(path.parent, reading, problems)
+        if from_disk:
+            workload = read_workload(path.parent, reading, problems, kinds)
+            _check_topology(path.parent, reading, problems)
+        else:
+            workload = ()
+            _refuse_files(reading, problems)
     except TooMany:
         problems.stopped()
         return Examined(path, None, problems.found)
@@ -119,6 +135,15 @@ def _check_topology(folder: Path, reading: Reading, problems: Problems) -> None:
     if topology is not None and not is_file(folder / topology):
         at = reading.place("spec", "lab", "topology")
         problems.add(at, f"topology: there is no file {folder / topology}", "paths count from the experiment file")
+
+
+def _refuse_files(reading: Reading, problems: Problems) -> None:
+    """A text that came without a folder, from somebody else perhaps, opens no file of ours."""
+    named = [path for path, _ in reading.each(str, "spec", "workload")]
+    if reading.one(str, "spec", "lab", "topology") is not None:
+        named.append(("spec", "lab", "topology"))
+    for path in named:
+        problems.add(reading.place(*path), "names a file, and this experiment is none", "put it into a file")
 
 
 def _resolve(path: Path, written: Written, workload: tuple[Manifest, ...], reading: Reading) -> Experiment:

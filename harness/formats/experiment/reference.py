@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from harness.errors import MAX_SHOWN
 from harness.files import MIB
 from harness.formats.compose import MAX_DEPTH, MAX_NODES
@@ -14,7 +12,7 @@ from harness.formats.experiment.semantic import MAX_ARRIVALS
 from harness.formats.experiment.workload import MAX_OBJECTS, MAX_WORKLOAD_BYTES
 from harness.formats.labels import MAX_TERMS
 from harness.formats.problems import MAX_KEPT
-from harness.formats.shapes import Field, Leaf, ListOf, OneOf, Pairs, Record, Shape
+from harness.formats.reference import sections
 
 _HEAD = f"""# The experiment file
 
@@ -41,55 +39,7 @@ body); {MAX_TERMS} terms a selector; {MAX_WORKLOAD_BYTES // MIB} MiB of manifest
 
 def reference(kinds: Kinds) -> str:
     """The page, in Markdown."""
-    sections = [_section(record, path) for record, path in _shapes(file_shape(kinds), "")]
-    return "\n".join((_HEAD, *sections, _RULES))
-
-
-def _shapes(shape: Shape, path: str) -> Iterator[tuple[Record, str]]:
-    """Every record in the order a reader of the file meets it, with the path that leads to it."""
-    match shape:
-        case Record():
-            if shape.fields:
-                yield shape, path
-            for field in shape.fields:
-                yield from _shapes(field.shape, f"{path}.{field.key}" if path else field.key)
-        case ListOf(item=item):
-            yield from _shapes(item, f"{path}[]")
-        case OneOf(records=records):
-            for record in records:
-                yield from _shapes(record, path)
-        case Leaf() | Pairs():
-            return
-
-
-def _section(record: Record, path: str) -> str:
-    alternative = f", with `{record.keys[0]}`" if path.endswith(("faults[]", "nodes")) else ""
-    rows = "\n".join(_row(field) for field in record.fields)
-    heading = f"## `{path}`{alternative}" if path else "## The file"
-    return f"{heading}\n\n{record.doc}\n\n| key | type | default | meaning |\n|---|---|---|---|\n{rows}\n"
-
-
-def _row(field: Field) -> str:
-    default = "**needed**" if field.required else f"`{field.default}`" if field.default is not None else ""
-    return f"| `{field.key}` | {_type(field.shape)} | {default} | {field.doc} |"
-
-
-def _type(shape: Shape) -> str:
-    match shape:
-        case Leaf(schema={"enum": words}):
-            return ", ".join(f"`{word}`" for word in words)
-        case Leaf(schema={"const": word}):
-            return f"`{word}`"
-        case Leaf(name=name):
-            return name.removeprefix("a ").removeprefix("an ").replace("<=", "&lt;=")
-        case ListOf(item=Leaf() as item):
-            return f"list of {_type(item)}"
-        case ListOf():
-            return "list of mappings"
-        case Pairs():
-            return "mapping of text to text"
-        case Record() | OneOf():
-            return "mapping"
+    return "\n".join((_HEAD, *sections(file_shape(kinds)), _RULES))
 
 
 _RULES = """## Rules that need more than one key

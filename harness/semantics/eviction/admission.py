@@ -6,28 +6,11 @@ validateNodeTaints) and plugin/pkg/admission/defaulttolerationseconds/admission.
 
 from __future__ import annotations
 
-import re
-
 from harness.model import wellknown
+from harness.model.names import is_label_key, is_label_value
 from harness.model.taints import Effect, Operator, Taint, Toleration
-from harness.semantics.eviction.matching import canonical_int
+from harness.model.tolerations import refusals
 from harness.semantics.rules import RuleId
-
-_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-
-
-def is_label_key(text: str) -> bool:
-    """A qualified name: at most 63 characters, perhaps after a DNS name of at most 253 and a slash."""
-    prefix, slash, name = text.rpartition("/")
-    if slash and not (len(prefix) <= 253 and _SUBDOMAIN.fullmatch(prefix)):
-        return False
-    return _NAME.fullmatch(name) is not None
-
-
-def is_label_value(text: str) -> bool:
-    """Empty, or at most 63 letters, digits, dashes, dots and underscores, the first and last a letter or digit."""
-    return not text or _NAME.fullmatch(text) is not None
 
 
 def refuses_taints(taints: tuple[Taint, ...]) -> RuleId | None:
@@ -53,20 +36,8 @@ def refuses_change(old: tuple[Toleration, ...], new: tuple[Toleration, ...], *, 
 
 
 def is_valid(toleration: Toleration, *, compares: bool) -> bool:
-    """Whether the API server takes this toleration (identical ones and negative seconds are fine with it)."""
-    if toleration.key and not is_label_key(toleration.key):
-        return False
-    if not toleration.key and toleration.operator is not Operator.EXISTS:
-        return False
-    if toleration.seconds is not None and toleration.effect is not Effect.NO_EXECUTE:
-        return False
-    match toleration.operator:
-        case Operator.EXISTS:
-            return not toleration.value
-        case Operator.EQUAL:
-            return is_label_value(toleration.value)
-        case Operator.GT | Operator.LT:
-            return compares and canonical_int(toleration.value) is not None
+    """Whether the API server takes this toleration."""
+    return next(refusals(toleration, compares=compares), None) is None
 
 
 def with_defaults(tolerations: tuple[Toleration, ...], seconds: int) -> tuple[Toleration, ...]:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from harness.model.taints import Operator, Taint, Toleration
-
-_DECIMAL = re.compile(r"0|-?[1-9][0-9]*")
-_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
+from harness.model.tolerations import canonical_int
 
 
 def tolerates(toleration: Toleration, taint: Taint, *, compares: bool) -> bool:
@@ -48,11 +44,3 @@ def compared(toleration: Toleration, taint: Taint) -> bool:
     if mine is None or theirs is None:
         return False
     return theirs > mine if toleration.operator is Operator.GT else theirs < mine
-
-
-def canonical_int(text: str) -> int | None:
-    """The number, if `text` is how a signed 64-bit integer is written: no plus sign, no leading zero, no blanks."""
-    if not _DECIMAL.fullmatch(text):
-        return None
-    number = int(text)
-    return number if _INT64_MIN <= number <= _INT64_MAX else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.formats.script.fields import VERSION
 from harness.model.scenario import (
     CreatePod,
     DeleteNode,
@@ -18,8 +19,6 @@ from harness.model.scenario import (
     StopHeartbeat,
     Write,
 )
-
-VERSION = 1
 
 
 def to_plain(scenario: Scenario) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import msgspec
 
 from harness.check.judge import Judgement, judge
 from harness.check.record import RunRecord
-from harness.check.result import result_json
+from harness.check.result import result_of
 from harness.check.traffic import traffic_of
 from harness.cluster.ledger import Record, read_ledger
 from harness.errors import UsageError
@@ -26,6 +26,7 @@ from harness.history.strict import invalid
 from harness.model import events
 from harness.model.experiment import Experiment
 from harness.model.plan import Plan
+from harness.model.result import Environment, LedgerLine
 from harness.semantics.eviction.settings import Settings
 from loadgen.rows import Rows, RowsUnreadable, read_folder
 
@@ -43,8 +44,8 @@ class _Versions(msgspec.Struct):
     """``versions.json``, as far as the result shows it."""
 
     settings: dict[str, Any]
-    versions: dict[str, str | int | float | None]
-    environment: dict[str, Any]
+    versions: dict[str, str]
+    environment: Environment
 
 
 class _Summary(msgspec.Struct):
@@ -61,8 +62,8 @@ class Loaded:
     """A run, and what of its versions the result repeats."""
 
     record: RunRecord
-    versions: dict[str, Any]
-    environment: dict[str, Any]
+    versions: dict[str, str]
+    environment: Environment
 
 
 def load_record(folder: RunFolder) -> Loaded:
@@ -163,7 +164,16 @@ def judge_folder(path: RunFolder, *, leftovers: Sequence[str] = ()) -> tuple[Jud
     left = [*told, *(f"{item.what} ({item.subject})" for item in untold), *ledger.problems[:_SHOWN]]
     try:
         judgement = judge(loaded.record, leftovers=left)
-        result = result_json(loaded.record, judgement, versions=loaded.versions)
+        result = result_of(
+            loaded.record,
+            judgement,
+            versions=loaded.versions,
+            environment=loaded.environment,
+            ledger=[
+                LedgerLine(record=item.id, subject=item.subject, what=item.what, healed=healed)
+                for item, healed in ledger.records
+            ],
+        )
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         # Each file is well formed by now: they contradict each other, as no run's files do.
         words = f"{type(error).__name__}: {error}"
@@ -171,15 +181,10 @@ def judge_folder(path: RunFolder, *, leftovers: Sequence[str] = ()) -> tuple[Jud
             f"{shown(path.path)}: its files contradict each other, so it cannot be judged ({words[:200]}): "
             "were they edited?"
         ) from error
-    result["environment"] = loaded.environment
-    result["ledger"] = [
-        {"record": item.id, "subject": item.subject, "what": item.what, "healed": healed}
-        for item, healed in ledger.records
-    ]
-    result = redact_texts(result)
+    written: dict[str, Any] = redact_texts(msgspec.to_builtins(result))
     try:
         write_json(path.verdicts, redact_texts(plain(judgement)))
-        write_json(path.result, result)
+        write_json(path.result, written)
     except OSError as error:
         raise UsageError(f"{shown(path.path)}: cannot be written: {error.strerror}") from error
-    return judgement, result
+    return judgement, written

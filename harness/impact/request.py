@@ -1,0 +1,69 @@
+"""What a plan is made of: a cluster's state with its settings, and what a policy from the command line asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from harness.errors import UsageError
+from harness.formats.labels import selector
+from harness.formats.problems import BadValue
+from harness.impact import Change, PolicyPlan, assess, evictions_by, judge
+from harness.impact.evictions import world_node
+from harness.model.experiment import Target
+from harness.model.finding import Expectation
+from harness.model.state import ClusterState, Node
+from harness.plan.targets import choose_targets
+from harness.semantics.eviction.settings import Settings
+
+_NOTHING = Change(())
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """A policy from the command line. `nodes`: a label selector, or node names with commas; "" with a single node.
+    `change`: what is done to them, its targets yet to be found.
+    """
+
+    nodes: str = ""
+    change: Change = _NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class PlanInput:
+    """A world with what is known of its control plane. `source`: how people would call it."""
+
+    inventory: ClusterState
+    settings: Settings
+    source: str
+    notes: tuple[str, ...] = ()
+
+
+def plan_policy(seen: PlanInput, asked: PlanRequest, expectations: Sequence[Expectation]) -> PolicyPlan:
+    """What a policy from the command line would do. UsageError when it names no node, or nothing to do."""
+    targets = _targets(asked.nodes, seen.inventory.nodes)
+    change = replace(asked.change, targets=targets)
+    if not change.words:
+        raise UsageError(
+            "say what is to be done: --taint key=value:NoExecute, --cordon, --drain, --lose-node, --condition"
+        )
+    impact = assess(seen.inventory, change, evictions_by(seen.inventory, change, seen.settings), seen.settings)
+    title = f"{', '.join(change.words)} on {asked.nodes or targets[0]}"
+    return judge(replace(impact, notes=seen.notes), expectations, source=seen.source, title=title)
+
+
+def _targets(text: str, nodes: Sequence[Node]) -> tuple[str, ...]:
+    """Node names, or a selector; a cluster of one node needs neither."""
+    names = {node.name for node in nodes}
+    if not text and len(nodes) == 1:
+        return (nodes[0].name,)
+    if not text:
+        raise UsageError("say which nodes are meant: --nodes pool=spot, or --nodes node-1,node-2")
+    words = tuple(word.strip() for word in text.split(","))
+    if set(words) <= names:
+        return words
+    try:
+        terms = selector(text)
+    except BadValue as error:
+        raise UsageError(f"--nodes {text}: {error}") from error
+    return choose_targets(Target(selector=terms), [world_node(node) for node in nodes])
