@@ -11,7 +11,7 @@ help:
 	@echo "make test   lint, types, import contracts, Go checks and all tests"
 	@echo "            (on a busy machine a lab test may be skipped as too busy to tell; the last lines name it)"
 	@echo "make lint   the first part of it; make setup: only .venv, with everything pinned"
-	@echo "make bench  figures: traffic, observation; make agreement: the plan against the real kube-scheduler (long)"
+	@echo "make bench  figures: traffic, observation, judging; make agreement: the plan against the real kube-scheduler (long)"
 	@echo "make weather, make alarms, make fuzz: bad weather in full, false alarms, hostile files (each 10 to 30 minutes)"
 	@echo "make clean  remove .venv and caches of this folder (not the lab's programs in your cache folder)"
 
@@ -60,6 +60,7 @@ fuzz: setup
 bench: setup
 	$(BIN)/python -m tests.benchmarks.bench_load_figures
 	$(BIN)/python -m tests.benchmarks.bench_observation
+	$(BIN)/python -m tests.benchmarks.bench_judging
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis

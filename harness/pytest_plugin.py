@@ -128,6 +128,6 @@ class ExperimentItem(pytest.Item):
 def _text(result: dict[str, Any]) -> str:
     lines = [f"{result['verdict']}: {result['reason']}"]
     lines += [f"  {check['id']}: {check['verdict']}: {check['reason']}" for check in result["checks"]]
-    if result["decider"]:
-        lines.append(f"  what would decide it: {result['decider']}")
+    if result["what_would_decide"]:
+        lines.append(f"  what would decide it: {result['what_would_decide']}")
     return "\n".join(lines)

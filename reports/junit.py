@@ -48,7 +48,7 @@ def _suite_properties(result: Result) -> dict[str, str]:
         "verdict": result.verdict.value,
         "exit_code": str(result.exit_code),
         "reason": result.reason,
-        "decider": result.decider,
+        "what_would_decide": result.what_would_decide,
         "run": result.run,
         "state": state_words(result),
         "cluster": result.environment.cluster,
@@ -69,8 +69,8 @@ def _check(suite: ET.Element, check: CheckResult, inconclusive: Inconclusive) ->
         Verdict.INCONCLUSIVE: inconclusive.value,
     }[check.verdict]
     if element:
-        decider = f"\nwhat would decide it: {check.decider}" if check.decider else ""
-        _outcome(case, element, kind=check.verdict.value, message=check.reason, text=check.reason + decider)
+        more = f"\nwhat would decide it: {check.what_would_decide}" if check.what_would_decide else ""
+        _outcome(case, element, kind=check.verdict.value, message=check.reason, text=check.reason + more)
 
 
 def _healing(suite: ET.Element, result: Result) -> None:

@@ -44,8 +44,8 @@ def _lines(result: Result) -> Iterator[str]:
     yield ""
     yield escaped(result.reason, 600)
     yield ""
-    if result.decider:
-        yield f"**What would decide it:** {escaped(result.decider, 600)}"
+    if result.what_would_decide:
+        yield f"**What would decide it:** {escaped(result.what_would_decide, 600)}"
         yield ""
     if result.healed is False:
         yield f"**The cluster is not as it was before** ({escaped(healed_words(result))}): run `taintlab recover`."

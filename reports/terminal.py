@@ -50,8 +50,8 @@ def plain_lines(result: Result, folder: Path) -> Iterator[str]:
     """The result as lines without colour, in columns."""
     yield f"{result.verdict}  {one_line(result.experiment)}  (exit code {result.exit_code})"
     yield f"  {one_line(result.reason)}"
-    if result.decider:
-        yield f"  what would decide it: {one_line(result.decider)}"
+    if result.what_would_decide:
+        yield f"  what would decide it: {one_line(result.what_would_decide)}"
     if result.healed is False:
         yield f"  THE CLUSTER IS NOT AS IT WAS BEFORE: {healed_words(result)}"
         yield from (f"    {one_line(thing)}" for thing in result.leftovers)
@@ -150,8 +150,8 @@ def _page(folder: Path) -> tuple[Path, ...]:
 def _show_rich(result: Result, folder: Path, console: Console) -> None:
     colour = style = _STYLE[result.verdict]
     body = Text(one_line(result.reason, 600))
-    if result.decider:
-        body.append(f"\nwhat would decide it: {one_line(result.decider, 600)}", style="dim")
+    if result.what_would_decide:
+        body.append(f"\nwhat would decide it: {one_line(result.what_would_decide, 600)}", style="dim")
     if result.healed is False:
         left = "".join(f"\n  {one_line(thing, 200)}" for thing in result.leftovers)
         body.append(f"\nthe cluster is not as it was before:{left}", style="bold red")

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from harness.check.base import Check, Judged
 from harness.check.latency import latency_of_run
 from harness.check.record import RunRecord, inconclusive
+from harness.check.replacements import with_replacements
 from harness.check.sight import Departure, Sight
-from harness.history.query import PodStory, facts, step_records
 from harness.history.read import History
+from harness.history.stories import PodStory
 from harness.model import events
 from harness.model.faults import Fault
+from harness.model.needs import Watched
 from harness.model.plan import Action, Prediction
 from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import CheckResult, EvictionRow, PodVerdict, Verdict
@@ -42,9 +45,9 @@ def eviction_rows(record: RunRecord) -> list[EvictionRow]:
     stories = record.stories
     planned = {prediction.uid: prediction for prediction in record.plan.predictions}
     bench = _Bench(
-        record, Sight(record, injection.invoked_ns), zero_ns, _early_allowance_s(record), evicted_by_us(record)
+        record, Sight(record, injection.invoked_ns), zero_ns, _early_allowances_s(record), evicted_by_us(record)
     )
-    measured = latency_of_run(record.history, record.settings.latency)
+    measured = latency_of_run(record.index, record.settings.latency)
     predictions = _forecast(record, record.history, measured.latency)
     early = bench.sight.earliest_reading()
     others = {p.uid: p for p in (predictions if early is None else _forecast(record, early, measured.latency))}
@@ -58,7 +61,7 @@ def eviction_rows(record: RunRecord) -> list[EvictionRow]:
         row = _row(prediction, story, verdict, reason, zero_ns)
         rows.append(_with_plan(row, planned.get(prediction.uid)))
     rows += _missing(record, {row.uid for row in rows}, stories, zero_ns)
-    return _with_replacements(rows, list(stories.values()), zero_ns, record.horizon_ns)
+    return with_replacements(rows, stories, zero_ns, record.horizon_ns)
 
 
 def _forecast(record: RunRecord, history: History, latency: Latency) -> tuple[Prediction, ...]:
@@ -66,7 +69,7 @@ def _forecast(record: RunRecord, history: History, latency: Latency) -> tuple[Pr
     return predict_observed(record.plan, history, settings, horizon_ns=record.horizon_ns)
 
 
-def _missing(record: RunRecord, judged: set[str], stories: dict[str, PodStory], zero_ns: int) -> list[EvictionRow]:
+def _missing(record: RunRecord, judged: set[str], stories: Mapping[str, PodStory], zero_ns: int) -> list[EvictionRow]:
     """Pods of the plan that nothing could be said about; not those that were seen to leave before the injection."""
     out = []
     injection = record.injection
@@ -90,7 +93,7 @@ def judge_evictions(rows: Sequence[EvictionRow], record: RunRecord) -> CheckResu
         return inconclusive(
             "evictions",
             f"no pod ran on the target ({', '.join(record.plan.targets) or 'none'}): nothing could be evicted",
-            decider="put pods on the target, or choose a target that has some",
+            what_would_decide="put pods on the target, or choose a target that has some",
         )
     n = len(rows)
     wrong = [row for row in rows if row.verdict in _WRONG]
@@ -122,12 +125,14 @@ def _as_predicted(left: int, stayed: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Bench:
-    """Judges single pods. `zero_ns`: the acknowledgement of the first injection, from which seconds count."""
+    """Judges single pods. `zero_ns`: the acknowledgement of the first injection, from which seconds count. `early_s`:
+    how much earlier than predicted a pod may leave, by node; elsewhere EARLY_ALLOWANCE_S.
+    """
 
     record: RunRecord
     sight: Sight
     zero_ns: int
-    early_s: float
+    early_s: Mapping[str, float]
     by_us: Mapping[str, Fault]
 
     def judge(self, prediction: Prediction, other: Prediction | None, story: PodStory | None) -> tuple[PodVerdict, str]:
@@ -187,17 +192,18 @@ class _Bench:
         if departure is None:
             return self._did_not_leave(story, must, outer[1])
         since_s, seen_s = self._s(departure.since_ns), self._s(departure.seen_ns)
+        early_s = self.early_s.get(story.node, EARLY_ALLOWANCE_S)
         left = f"left at {seen_s:.2f} s"
         if departure.why:
             left = f"left between {since_s:.2f} and {seen_s:.2f} s ({departure.why})"
-        if seen_s < outer[0] - self.early_s:
+        if seen_s < outer[0] - early_s:
             if story.disruption_reason != DisruptionReason.TAINT_MANAGER and story.owner_kind != "DaemonSet":
                 by = story.disruption_reason or "no reason given"
                 return PodVerdict.UNKNOWN, f"was deleted at {seen_s:.2f} s by somebody else ({by}); it {must}"
             return PodVerdict.EARLY, f"{left} but {must}"
         if since_s > outer[1]:
             return PodVerdict.LATE, f"{left} but {must}"
-        if since_s >= inner[0] - self.early_s and seen_s <= inner[1]:
+        if since_s >= inner[0] - early_s and seen_s <= inner[1]:
             return PodVerdict.ON_TIME, f"{left}; it {must}"
         return PodVerdict.UNKNOWN, f"{left}; it {must}: it cannot be told whether it did"
 
@@ -230,29 +236,26 @@ def evicted_by_us(record: RunRecord) -> dict[str, Fault]:
     """
     faults = {step.id: step.fault for step in record.plan.steps if step.fault is not None}
     out: dict[str, Fault] = {}
-    for _, done in facts(record.history, events.StepDone):
+    for _, done in record.index.facts(events.StepDone):
         evicted = done.detail.get("evicted")
         if done.step in faults and isinstance(evicted, list | tuple):
             out.update({uid: faults[done.step] for uid in evicted if isinstance(uid, str)})
     return out
 
 
-def _early_allowance_s(record: RunRecord) -> float:
+def _early_allowances_s(record: RunRecord) -> dict[str, float]:
     """Times count from the acknowledgement of writes, but a controller may act as soon as the API server has one: at
-    the earliest when it was sent, which on a busy machine is hundreds of milliseconds before.
+    the earliest when it was sent, which on a busy machine is hundreds of milliseconds before. By node, since a slow
+    write to one says nothing of the pods of another.
     """
-    faults = {step.id: step.fault for step in record.plan.steps}
-    taints = {
-        step
-        for step, fault in faults.items()
-        if fault is not None and fault.departs_by is DisruptionReason.TAINT_MANAGER
-    }
-    trips_s = (
-        (deed.ended_ns - deed.invoked_ns) / 1e9
-        for deed in step_records(record.history)
-        if deed.action == Action.INJECT and deed.step in taints and deed.ended_ns is not None
-    )
-    return max((EARLY_ALLOWANCE_S, *trips_s))
+    faults = [(step.id, step.fault) for step in record.plan.steps if step.fault is not None]
+    taints = {step for step, fault in faults if fault.departs_by is DisruptionReason.TAINT_MANAGER}
+    out: dict[str, float] = {}
+    for deed in record.index.injections.values():
+        if deed.step in taints and deed.ended_ns is not None:
+            trip_s = (deed.ended_ns - deed.invoked_ns) / 1e9
+            out[deed.subject] = max(out.get(deed.subject, EARLY_ALLOWANCE_S), trip_s)
+    return out
 
 
 def _row(prediction: Prediction, story: PodStory | None, verdict: PodVerdict, reason: str, zero_ns: int) -> EvictionRow:
@@ -296,39 +299,14 @@ def _is_default(toleration: Toleration) -> bool:
     return is_key and toleration.seconds == DEFAULT_TOLERATION_S
 
 
-def _with_replacements(
-    rows: list[EvictionRow], stories: list[PodStory], zero_ns: int, horizon_ns: int
-) -> list[EvictionRow]:
-    """Give each pod that left the next pod that its owner made (matched by UID and order, never by name)."""
-    newcomers = sorted((s for s in stories if s.seen_ns > zero_ns - int(1e9) and s.owner_uid), key=lambda s: s.seen_ns)
-    owners = {story.uid: story.owner_uid for story in stories}
-    taken: set[str] = set()
-    out = []
-    for row in sorted(rows, key=lambda r: (r.observed_s is None, r.observed_s or 0.0)):
-        story = next(
-            (
-                s
-                for s in newcomers
-                if s.uid not in taken
-                and s.uid != row.uid
-                and s.owner_uid == owners.get(row.uid)
-                and row.observed_s is not None
-                and s.seen_ns >= zero_ns + int(row.observed_s * 1e9) - int(5e7)
-                and s.seen_ns <= horizon_ns
-            ),
-            None,
-        )
-        if story is None:
-            out.append(row)
-            continue
-        taken.add(story.uid)
-        scheduled, ready = story.scheduled_ns, story.first_ready_ns
-        out.append(
-            replace(
-                row,
-                replacement=story.key,
-                replacement_scheduled_s=None if scheduled is None else round((scheduled - zero_ns) / 1e9, 4),
-                replacement_ready_s=None if ready is None else round((ready - zero_ns) / 1e9, 4),
-            )
-        )
-    return out
+def _judge(record: RunRecord) -> Judged:
+    """Nothing where the plan injects nothing."""
+    if not any(step.action is Action.INJECT for step in record.plan.steps):
+        return Judged(())
+    rows = eviction_rows(record)
+    return Judged((judge_evictions(rows, record),), rows)
+
+
+EVICTIONS = Check(
+    "evictions", frozenset({Watched.PODS, Watched.NODES}), lambda experiment: experiment.expect.evictions, _judge
+)

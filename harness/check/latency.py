@@ -11,8 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from harness.history.query import facts
-from harness.history.read import History
+from harness.history.index import HistoryIndex
 from harness.model import events
 from harness.model.plan import Prediction
 from harness.model.verdicts import PodVerdict
@@ -53,7 +52,7 @@ class RunLatency:
         return verdict, reason
 
 
-def latency_of_run(history: History, base: Latency) -> RunLatency:
+def latency_of_run(history: HistoryIndex, base: Latency) -> RunLatency:
     """`base` and what this run needed beyond a quiet machine, times `RATIO`."""
     excess_s, because = max(_excesses(history), default=(0.0, ""))
     more_s = RATIO * excess_s
@@ -65,14 +64,14 @@ def latency_of_run(history: History, base: Latency) -> RunLatency:
     return RunLatency(latency, more_s, because, too_busy)
 
 
-def _excesses(history: History) -> Iterator[tuple[float, str]]:
+def _excesses(history: HistoryIndex) -> Iterator[tuple[float, str]]:
     """Beyond a quiet machine's time, each in words; what is no time at all is no evidence."""
-    for _, fact in facts(history, events.LatencyMeasured):
+    for _, fact in history.facts(events.LatencyMeasured):
         if fact.what in (What.WRITE_TO_WATCH, What.DELETE_TO_WATCH) and math.isfinite(fact.seconds):
             over_s = fact.seconds - QUIET_S[What(fact.what)]
             if over_s > 0:
                 yield over_s, f"{fact.what} took up to {fact.seconds:.2f} s"
-    for entry, gap in facts(history, events.WatchGap):
+    for entry, gap in history.facts(events.WatchGap):
         if gap.resource == events.ALL_WATCHES:
             length_s = ((entry.t_ns if gap.to_ns is None else gap.to_ns) - gap.from_ns) / 1e9
             over_s = length_s - QUIET_S[What.STANDSTILL]

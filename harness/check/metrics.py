@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import math
 
+from harness.check.base import NOTHING, Check, Judged
 from harness.check.record import RunRecord, inconclusive
-from harness.check.scrapes import unwatched
-from harness.history.query import Window, facts
-from harness.model import events
+from harness.check.scrapes import Scrapes
+from harness.history.stories import Window
 from harness.model.experiment import MetricExpectation, PhaseName
 from harness.model.verdicts import CheckResult, Verdict
 
@@ -20,30 +20,33 @@ _INFINITE = {"+Inf": math.inf, "-Inf": -math.inf}
 
 def judge_metrics(record: RunRecord) -> list[CheckResult]:
     """One result for each expectation and phase, ids ``metric/<name>/<phase>``."""
-    return [_judge(record, e, phase) for e in record.experiment.expect.metrics for phase in e.phases]
+    scrapes = Scrapes(record)
+    return [_judge(record, scrapes, e, phase) for e in record.experiment.expect.metrics for phase in e.phases]
 
 
-def _judge(record: RunRecord, expectation: MetricExpectation, phase: PhaseName) -> CheckResult:
+def _judge(record: RunRecord, scrapes: Scrapes, expectation: MetricExpectation, phase: PhaseName) -> CheckResult:
     check_id = f"metric/{expectation.name}/{phase}"
     window = record.windows.get(phase)
     if window is None:
         return inconclusive(check_id, f"the {phase} phase did not take place")
     series, why = _samples(record, expectation.name, window)
     if not series:
-        return inconclusive(check_id, why or "Prometheus has no sample in this phase", decider="fix Prometheus")
+        return inconclusive(
+            check_id, why or "Prometheus has no sample in this phase", what_would_decide="fix Prometheus"
+        )
     if len(series) > 1:
         return inconclusive(
-            check_id, _several(list(series)), decider="a query that gives one series: max(...), sum(...)"
+            check_id, _several(list(series)), what_would_decide="a query that gives one series: max(...), sum(...)"
         )
-    blind = unwatched(record, window)
+    blind = scrapes.unwatched(window)
     if blind:
-        return inconclusive(check_id, blind, decider="an unbroken record of scrapes (up) in Prometheus")
+        return inconclusive(check_id, blind, what_would_decide="an unbroken record of scrapes (up) in Prometheus")
     (samples,) = series.values()
     expected = max(1, math.floor(window.length_s) - 1)
     seconds = {round(t_s) for t_s, _ in samples}
     if len(seconds) < _MIN_COVERAGE * expected:
         reason = f"Prometheus has samples for {len(seconds)} of {expected} seconds of the {phase} phase"
-        return inconclusive(check_id, reason, n=len(samples), decider="an unbroken record from Prometheus")
+        return inconclusive(check_id, reason, n=len(samples), what_would_decide="an unbroken record from Prometheus")
     values = [value for _, value in samples]
     low, high = min(values), max(values)
     worst, limit, ok = high, expectation.maximum, True
@@ -71,9 +74,7 @@ def _samples(record: RunRecord, name: str, window: Window) -> tuple[dict[_Labels
     """The samples of each series in the window, by its labels; and why there are none, as far as known."""
     out: dict[_Labels, list[tuple[float, float]]] = {}
     why = ""
-    for _, fact in facts(record.history, events.Sample):
-        if fact.signal != "expectation" or fact.name != name:
-            continue
+    for fact in record.index.samples.get(("expectation", name), ()):
         value = _INFINITE.get(fact.why) if fact.value is None else fact.value
         if value is None or math.isnan(value):
             why = fact.why
@@ -92,3 +93,8 @@ def _several(series: list[_Labels]) -> str:
     shown = ", ".join(f"{key} ({', '.join(sorted({m.get(key, 'none') for m in maps})[:3])} ...)" for key in keys[:3])
     shown += ", ..." if len(keys) > 3 else ""
     return f"the query gives {len(series)} series, which differ in {shown}; one is needed"
+
+
+METRICS = Check(
+    "metric", NOTHING, lambda experiment: bool(experiment.expect.metrics), lambda record: Judged(judge_metrics(record))
+)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from harness.check.base import Check, Judged
+from harness.check.ready_endpoints import endpoint_counts, not_listed, ready_at
 from harness.check.record import RunRecord, inconclusive
 from harness.check.traffic import Traffic
-from harness.history.query import Window, closing_list, covering, facts, gaps, merged, unseen
-from harness.model import events
+from harness.history.stories import Window, covering
 from harness.model.experiment import PhaseName, SloKind
+from harness.model.needs import Watched
 from harness.model.verdicts import CheckResult, Verdict
 
 _ROLLING_S = 10
@@ -31,7 +33,7 @@ def judge_recovery(record: RunRecord) -> list[CheckResult]:
             inconclusive(
                 "recovery",
                 f"the recovery phase lasted {window.length_s:.1f} s, less than the {expected.within_s:g} s allowed",
-                decider="make the recovery phase longer than `within`",
+                what_would_decide="make the recovery phase longer than `within`",
             )
         ]
     results = []
@@ -101,18 +103,18 @@ def _pods(record: RunRecord, window: Window, within_s: float) -> CheckResult:
         return inconclusive("recovery/pods", "no fault was injected")
     blind = _blind(record, injection.invoked_ns, window)
     if blind:
-        return inconclusive("recovery/pods", blind, decider="an unbroken watch of the EndpointSlices")
+        return inconclusive("recovery/pods", blind, what_would_decide="an unbroken watch of the EndpointSlices")
     latest_s, earliest_s, n = 0.0, 0.0, 0
     for service, points in ready.items():
-        before = _at(points, injection.invoked_ns)
+        before = ready_at(points, injection.invoked_ns)
         if not before:
             continue
         n += before
         back_ns = _back_for_good(points, before, window)
-        if back_ns is None and covering(gaps(record.history, "endpointslices"), window.end_ns - 1) is not None:
+        if back_ns is None and covering(record.index.blind("endpointslices"), window.end_ns - 1) is not None:
             return inconclusive("recovery/pods", f"nobody was looking at {service} at the end of the recovery phase")
         if back_ns is None:
-            now = _at(points, window.end_ns - 1)
+            now = ready_at(points, window.end_ns - 1)
             reason = f"{service} has {now} of {before} ready endpoints at the end of the recovery phase"
             return CheckResult("recovery/pods", Verdict.FAIL, reason, before, limit=within_s, unit="s")
         earliest, latest = _bounds(record, back_ns, injection.invoked_ns, window)
@@ -131,11 +133,9 @@ def _pods(record: RunRecord, window: Window, within_s: float) -> CheckResult:
 
 def _blind(record: RunRecord, injected_ns: int, window: Window) -> str:
     """Why it cannot be told how many endpoints there were at the end of the recovery phase; "" when it can."""
-    listed = closing_list(record.history, "endpointslices")
-    if listed is None or not listed[1].ok:
-        message = listed[1].message if listed else ""
-        return "the EndpointSlices were not listed at the end" + (f": {message}" if message else "")
-    lost = unseen(record.history, "endpointslices")
+    if unlisted := not_listed(record):
+        return unlisted
+    lost = record.index.unseen("endpointslices")
     if covering(lost, injected_ns) is not None:
         return "the watch of the EndpointSlices was blind when the fault began: how many were ready is not known"
     for gap in lost:
@@ -151,31 +151,12 @@ def _bounds(record: RunRecord, back_ns: int, injected_ns: int, window: Window) -
     What was seen in a gap may have happened since its start. After a gap in which sight was lost they may have been
     away once more: then they are known to be back from its end only.
     """
-    gap = covering(merged(gaps(record.history, "endpointslices")), back_ns)
+    gap = covering(record.index.blind("endpointslices"), back_ns)
     earliest, latest = (back_ns if gap is None else gap.start_ns), back_ns
-    for lost in unseen(record.history, "endpointslices"):
+    for lost in record.index.unseen("endpointslices"):
         if lost.end_ns >= max(back_ns, injected_ns) and lost.start_ns < window.end_ns:
             latest = max(latest, lost.end_ns)
     return min(earliest, back_ns), latest
-
-
-def endpoint_counts(record: RunRecord) -> dict[str, list[tuple[int, int]]]:
-    """Ready endpoints of each Service the experiment applied: (t_ns, count) at every change, summed over its slices."""
-    ours = {(m.namespace or "default", m.name) for m in record.experiment.workload if m.kind == "Service"}
-    slices: dict[tuple[str, str], dict[str, int]] = {}
-    out: dict[str, list[tuple[int, int]]] = {}
-    horizon_ns = record.horizon_ns
-    for entry, seen in facts(record.history, events.EndpointSeen):
-        key = (seen.namespace, seen.service)
-        if key not in ours or entry.t_ns > horizon_ns:
-            continue
-        slices.setdefault(key, {})[seen.slice] = seen.ready
-        out.setdefault(f"{seen.namespace}/{seen.service}", []).append((entry.t_ns, sum(slices[key].values())))
-    return out
-
-
-def _at(points: Sequence[tuple[int, int]], t_ns: int) -> int:
-    return next((count for at_ns, count in reversed(points) if at_ns <= t_ns), 0)
 
 
 def _back_for_good(points: Sequence[tuple[int, int]], wanted: int, window: Window) -> int | None:
@@ -189,3 +170,11 @@ def _back_for_good(points: Sequence[tuple[int, int]], wanted: int, window: Windo
         elif since is None:
             since = at_ns
     return since
+
+
+RECOVERY = Check(
+    "recovery",
+    frozenset({Watched.ENDPOINT_SLICES}),
+    lambda experiment: experiment.expect.recovery is not None,
+    lambda record: Judged(judge_recovery(record)),
+)

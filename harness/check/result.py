@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from harness.check.judge import Judgement
+from harness.check.ready_endpoints import endpoint_counts
 from harness.check.record import RunRecord
-from harness.check.recovery import endpoint_counts
-from harness.history.query import Window, facts, gaps, merged, step_records
+from harness.history.stories import Window
 from harness.model import events
 from harness.model.experiment import PhaseName
 from harness.model.plan import Action
@@ -57,7 +57,7 @@ def result_of(
         verdict=judgement.verdict,
         exit_code=int(judgement.exit_code),
         reason=judgement.reason,
-        decider=judgement.decider,
+        what_would_decide=judgement.what_would_decide,
         state=RunState(ended.state) if ended else RunState.KILLED,
         started=record.history.entries[0].wall,
         checks=judgement.checks,
@@ -66,7 +66,7 @@ def result_of(
         series=_series(record),
         events=_events(record, judgement),
         fault=_fault(record),
-        gates=tuple(msgspec.convert(gate, Gate, from_attributes=True) for gate in judgement.gates),
+        gates=tuple(msgspec.convert(gate, Gate, from_attributes=True) for gate in judgement.validity),
         golden_signals=tuple(_golden(record, name, window) for name, window in record.windows.items()),
         leftovers=judgement.leftovers,
         healed=judgement.healed,
@@ -175,7 +175,7 @@ def _lowest(points: Sequence[tuple[int, int]], grid: range) -> list[int | None]:
 def _saturation(record: RunRecord, grid: range) -> tuple[Saturation, ...]:
     """One series for each saturation signal (of the first _MAX_SIGNALS): the highest of its pods in each window."""
     highest: dict[tuple[str, str], dict[int, float]] = {}
-    for _, fact in facts(record.history, events.Sample):
+    for _, fact in record.index.facts(events.Sample):
         if fact.signal == "saturation" and fact.value is not None:
             key = (fact.name, fact.unit)
             if key not in highest and len(highest) == _MAX_SIGNALS:
@@ -191,7 +191,7 @@ def _saturation(record: RunRecord, grid: range) -> tuple[Saturation, ...]:
 
 def _events(record: RunRecord, judgement: Judgement) -> tuple[Event, ...]:
     out = []
-    for deed in step_records(record.history):
+    for deed in record.index.steps:
         if deed.action in (Action.INJECT, Action.HEAL) and deed.ended_ns is not None:
             label = deed.step.split(":", 1)[1] if ":" in deed.step else deed.step
             out.append(Event(_s(deed.ended_ns), deed.action, label))
@@ -204,10 +204,10 @@ def _events(record: RunRecord, judgement: Judgement) -> tuple[Event, ...]:
             out.append(Event(round(zero_s + min(left), 4), "first-eviction", "first eviction"))
         if ready:
             out.append(Event(round(zero_s + max(ready), 4), "last-ready", "last replacement Ready"))
-    out += [Event(_s(entry.t_ns), "guard", fact.message) for entry, fact in facts(record.history, events.GuardTripped)]
+    out += [Event(_s(entry.t_ns), "guard", fact.message) for entry, fact in record.index.facts(events.GuardTripped)]
     out += [
         Event(_s(gap.start_ns), "gap", f"pod watch blind for {gap.length_s:.2f} s")
-        for gap in merged(gaps(record.history, "pods"))
+        for gap in record.index.blind("pods")
     ]
     return tuple(sorted(out, key=lambda event: event.t_s))
 
@@ -226,7 +226,7 @@ def _golden(record: RunRecord, name: PhaseName, window: Window) -> SignalRow:
     """
     values: dict[str, list[float]] = {}
     why: dict[str, str] = {}
-    for _, fact in facts(record.history, events.Sample):
+    for _, fact in record.index.facts(events.Sample):
         key = fact.name if fact.signal == "saturation" else fact.signal
         if fact.value is None:
             why[key] = fact.why

@@ -16,7 +16,7 @@ from itertools import pairwise
 from statistics import median
 
 from harness.check.record import RunRecord
-from harness.history.query import Window, facts
+from harness.history.stories import Window
 from harness.model import events
 
 HOLE_INTERVALS = 3
@@ -50,29 +50,32 @@ class _Target:
         return HOLE_INTERVALS * self.interval_s
 
 
-def unwatched(record: RunRecord, window: Window) -> str:
-    """Why what Prometheus says of `window` cannot be relied on, from when to when; "" when it can be."""
-    told = [fact for _, fact in facts(record.history, events.Scraped)]
-    if not told:
-        return "it is not known when Prometheus scraped"
-    targets = [target for target in map(_target, told) if target is not None]
-    if not targets:
-        why = next((fact.why for fact in told if fact.why), "fewer than two scrapes of any target")
-        return f"it is not known when Prometheus scraped: {why}"
-    start_s, end_s = window.start_ns / 1e9, window.end_ns / 1e9
-    first_s, last_s = min(t.first_s for t in targets), max(t.last_s for t in targets)
-    holes = [*_between(targets, start_s, end_s)]
-    for target in targets:
-        holes += _within(target)
-        holes += _down(target, is_new=target.first_s - first_s > target.patience_s, has_gone=last_s - target.last_s)
-    in_phase = [hole for hole in holes if hole.from_s < end_s and hole.to_s > start_s]
-    if in_phase:
-        return str(min(in_phase, key=lambda hole: hole.from_s))
-    most = max(sum(start_s <= at_s < end_s for at_s, _ in target.points) for target in targets)
-    if most < MIN_SCRAPES:
-        shortest_s = min(target.interval_s for target in targets)
-        return f"Prometheus scrapes each {shortest_s:.3g} s, {most} times in this phase: {MIN_SCRAPES} are needed"
-    return ""
+class Scrapes:
+    """What a run knows of the scrapes of Prometheus."""
+
+    def __init__(self, record: RunRecord) -> None:
+        """Nothing is asked yet."""
+        self._told = [fact for _, fact in record.index.facts(events.Scraped)]
+        self._targets = [target for target in map(_target, self._told) if target is not None]
+        self._holes = list(_holes_of_targets(self._targets))
+
+    def unwatched(self, window: Window) -> str:
+        """Why what Prometheus says of `window` cannot be relied on, from when to when; "" when it can be."""
+        if not self._told:
+            return "it is not known when Prometheus scraped"
+        if not self._targets:
+            why = next((fact.why for fact in self._told if fact.why), "fewer than two scrapes of any target")
+            return f"it is not known when Prometheus scraped: {why}"
+        start_s, end_s = window.start_ns / 1e9, window.end_ns / 1e9
+        holes = [*_between(self._targets, start_s, end_s), *self._holes]
+        in_phase = [hole for hole in holes if hole.from_s < end_s and hole.to_s > start_s]
+        if in_phase:
+            return str(min(in_phase, key=lambda hole: hole.from_s))
+        most = max(sum(start_s <= at_s < end_s for at_s, _ in target.points) for target in self._targets)
+        if most < MIN_SCRAPES:
+            shortest_s = min(target.interval_s for target in self._targets)
+            return f"Prometheus scrapes each {shortest_s:.3g} s, {most} times in this phase: {MIN_SCRAPES} are needed"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,15 @@ def _between(targets: Sequence[_Target], start_s: float, end_s: float) -> Iterat
             reach_s, patience_s = target.last_s, target.patience_s
     if end_s - reach_s > patience_s:
         yield _Hole(reach_s, end_s, nobody)
+
+
+def _holes_of_targets(targets: Sequence[_Target]) -> Iterator[_Hole]:
+    """Where one target was not scraped, or its scrapes failed, whatever the phase."""
+    first_s = min((target.first_s for target in targets), default=0.0)
+    last_s = max((target.last_s for target in targets), default=0.0)
+    for target in targets:
+        yield from _within(target)
+        yield from _down(target, is_new=target.first_s - first_s > target.patience_s, has_gone=last_s - target.last_s)
 
 
 def _within(target: _Target) -> Iterator[_Hole]:

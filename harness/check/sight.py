@@ -6,26 +6,16 @@ an upper bound, and the start of the gap is the lower one.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from harness.check.record import RunRecord
-from harness.history.query import (
-    PodStory,
-    Window,
-    closing_list,
-    covering,
-    facts,
-    gaps,
-    merged,
-    open_losses,
-    step_records,
-    unseen,
-)
 from harness.history.read import History
+from harness.history.stories import PodStory, Window, covering
 from harness.model import events
-from harness.model.taints import Effect, Taint, taints_from_api
+from harness.model.taints import Effect, taints_from_api
 from harness.model.wellknown import DisruptionReason
 
 _DELIVERY_S = 1.5
@@ -52,15 +42,24 @@ class Sight:
 
     def __init__(self, record: RunRecord, injected_ns: int) -> None:
         """`injected_ns`: the invocation of the first injection."""
-        self._record = record
+        self._history = record.history
+        self._index = record.index
         self._injected_ns = injected_ns
         self._horizon_ns = record.horizon_ns
-        self._pod_gaps = merged(gaps(record.history, "pods"))
-        self._pods_unseen = unseen(record.history, "pods")
-        self._nodes_unseen = unseen(record.history, "nodes")
-        self._skews = [(entry, skew) for entry, skew in facts(record.history, events.SkewMeasured)]
-        self._listed = closing_list(record.history, "pods")
+        self._pod_gaps = self._index.blind("pods")
+        unseen = [gap.start_ns for gap in self._index.unseen("pods") if gap.end_ns >= injected_ns]
+        self._unseen_from_ns = min(unseen, default=None)
+        before = [gap.end_ns for gap in self._index.unseen("nodes") if gap.start_ns <= injected_ns]
+        self._nodes_unseen_to_ns = max(before, default=None)
+        skews: dict[int, tuple[events.Entry, events.SkewMeasured]] = {}
+        for entry, skew in self._index.facts(events.SkewMeasured):
+            skews.setdefault(entry.t_ns, (entry, skew))
+        self._skews = [skews[at_ns] for at_ns in sorted(skews)]
+        self._listed = self._index.closing_list("pods")
         self._present = frozenset(self._listed[1].present) if self._listed and self._listed[1].ok else None
+        marks = [step.fault.mark for step in record.plan.steps if step.fault is not None]
+        self._our_taints = {mark.taint for mark in marks if mark is not None}
+        self._foreign_ns: dict[str, int | None] = {}
 
     def departure(self, story: PodStory) -> Departure | None:
         """When the pod's deletion happened; None when none was seen before the workload was removed."""
@@ -87,7 +86,7 @@ class Sight:
         """
         if not self._skews or story.deletion_timestamp is None or story.grace_s is None:
             return None
-        entry, skew = min(self._skews, key=lambda item: abs(item[0].t_ns - seen_ns))
+        entry, skew = self._nearest_skew(seen_ns)
         try:
             accepted_s = datetime.fromisoformat(story.deletion_timestamp).timestamp() - story.grace_s
             reference_s = datetime.fromisoformat(entry.wall).timestamp()
@@ -99,23 +98,31 @@ class Sight:
         latest_ns = accepted_ns + error_ns + round((_STAMP_S + _DELIVERY_S) * 1e9)
         return accepted_ns - error_ns if seen_ns > latest_ns else None
 
+    def _nearest_skew(self, t_ns: int) -> tuple[events.Entry, events.SkewMeasured]:
+        """The skew that was measured nearest to `t_ns`, the earlier of two; there is one."""
+        at = bisect_left(self._skews, t_ns, key=lambda item: item[0].t_ns)
+        near = self._skews[max(0, at - 1) : at + 1]
+        return min(near, key=lambda item: abs(item[0].t_ns - t_ns))
+
     def _only_we_can_have_caused(self, story: PodStory, since_ns: int, seen_ns: int) -> bool:
         """The taint manager deleted it, and no NoExecute taint but ours can have been on its node before."""
         if story.disruption_reason != DisruptionReason.TAINT_MANAGER:
             return False
-        if any(gap.start_ns <= self._injected_ns and gap.end_ns >= since_ns for gap in self._nodes_unseen):
+        if self._nodes_unseen_to_ns is not None and self._nodes_unseen_to_ns >= since_ns:
             return False
-        for entry, seen in facts(self._record.history, events.NodeSeen):
-            if seen.name != story.node or entry.t_ns > seen_ns:
-                continue
-            evicting = [taint for taint in taints_from_api(seen.taints) if taint.effect is Effect.NO_EXECUTE]
-            if any(entry.t_ns < self._injected_ns or taint not in self._our_taints() for taint in evicting):
-                return False
-        return True
+        foreign_ns = self._foreign_since(story.node)
+        return foreign_ns is None or foreign_ns > seen_ns
 
-    def _our_taints(self) -> list[Taint]:
-        marks = [step.fault.mark for step in self._record.plan.steps if step.fault is not None]
-        return [mark.taint for mark in marks if mark is not None and mark.taint is not None]
+    def _foreign_since(self, node: str) -> int | None:
+        """When `node` was first seen with a NoExecute taint that cannot be ours; None when never."""
+        if node not in self._foreign_ns:
+            found = (at_ns for at_ns, seen in self._index.nodes.get(node, ()) if self._is_foreign(at_ns, seen))
+            self._foreign_ns[node] = min(found, default=None)
+        return self._foreign_ns[node]
+
+    def _is_foreign(self, at_ns: int, seen: events.NodeSeen) -> bool:
+        evicting = [taint for taint in taints_from_api(seen.taints) if taint.effect is Effect.NO_EXECUTE]
+        return any(at_ns < self._injected_ns or taint not in self._our_taints for taint in evicting)
 
     def until_ns(self) -> int:
         """Until when a pod that stayed was seen to stay: the closing list, else the end of looking."""
@@ -133,30 +140,28 @@ class Sight:
         later_ns = story.deleting_ns
         if later_ns is None:
             return "it is not in the closing list, though nobody saw it go"
-        blind = any(gap.end_ns >= self._injected_ns and gap.start_ns <= later_ns for gap in self._pods_unseen)
+        blind = self._unseen_from_ns is not None and self._unseen_from_ns <= later_ns
         if blind or self._departure(story, later_ns).since_ns < self.until_ns():
             return "it is not in the closing list, and the watch was blind"
         return ""
 
     def untold_node(self, node: str, since_ns: int) -> Window | None:
         """The first gap after the injection in which taints of `node` may have changed unseen before `since_ns`."""
-        for gap in self._nodes_unseen:
-            in_question = gap.end_ns >= self._injected_ns and gap.start_ns <= min(since_ns, self._horizon_ns)
-            if in_question and not untouched(self._record.history, node, gap):
-                return gap
-        return None
+        untold = self._index.untold(node)
+        first = next((gap for gap in untold if gap.end_ns >= self._injected_ns), None)
+        return first if first is not None and first.start_ns <= min(since_ns, self._horizon_ns) else None
 
     def earliest_reading(self) -> History | None:
         """The history as if everything learnt in a gap after the injection had happened at the gap's start, and each
         write of ours that took long when it was sent; None when that makes no difference.
         """
-        sent = _sent(self._record.history)
+        sent = self._sent()
         windows: dict[type, Sequence[Window]] = {
             events.PodSeen: self._pod_gaps,
-            events.NodeSeen: merged(gaps(self._record.history, "nodes")),
+            events.NodeSeen: self._index.blind("nodes"),
         }
         moved, entries = 0, []
-        for entry in self._record.history.entries:
+        for entry in self._history.entries:
             gap = covering(windows.get(type(entry.fact), ()), entry.t_ns)
             start_ns = None if gap is None else gap.start_ns
             if isinstance(entry.fact, events.NodeSeen) and entry.fact.resource_version in sent:
@@ -167,43 +172,9 @@ class Sight:
                 start_ns = max(start_ns, self._injected_ns) + moved
                 entry = replace(entry, t_ns=min(entry.t_ns, start_ns))
             entries.append(entry)
-        return replace(self._record.history, entries=tuple(entries)) if moved else None
+        return replace(self._history, entries=tuple(entries)) if moved else None
 
-
-def untouched(history: History, node: str, gap: Window) -> bool:
-    """Nobody wrote the taints of `node` in `gap` of its watch: the list at the gap's end shows no other object, or the
-    same taints by the same manager.
-    """
-    before: events.NodeSeen | None = None
-    after: events.NodeSeen | None = None
-    for entry, seen in facts(history, events.NodeSeen):
-        if seen.name == node and entry.t_ns <= gap.start_ns:
-            before = seen
-        elif seen.name == node and entry.t_ns <= gap.end_ns:
-            after = seen
-    if before is None:
-        return False
-    if after is None:
-        return _regained(history, gap)
-    same = (before.uid, before.taints, manager(before.taints_by)) == (after.uid, after.taints, manager(after.taints_by))
-    return same and after.change not in ("DELETED", "VANISHED") and bool(manager(after.taints_by))
-
-
-def _regained(history: History, gap: Window) -> bool:
-    """A list ended the gap, so that its silence says that nothing changed."""
-    return all(lost.from_ns > gap.end_ns or lost.from_ns < gap.start_ns for lost in open_losses(history, "nodes"))
-
-
-def _sent(history: History) -> dict[str, int]:
-    """When each acknowledged change of a node was begun, by the resource version that it brought."""
-    begun = {deed.step: deed.invoked_ns for deed in step_records(history) if deed.outcome == "done"}
-    return {
-        str(done.detail["resourceVersion"]): begun[done.step]
-        for _, done in facts(history, events.StepDone)
-        if "resourceVersion" in done.detail and done.step in begun
-    }
-
-
-def manager(written_by: str) -> str:
-    """Who, without when, of NodeSeen.taints_by."""
-    return written_by.split(" ")[0]
+    def _sent(self) -> dict[str, int]:
+        """When each acknowledged change of a node was begun, by the resource version that it brought."""
+        begun = {step.step: step.invoked_ns for step in self._index.steps if step.outcome == "done"}
+        return {version: begun[step] for step, version in self._index.brought.items() if step in begun}

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import math
 
+from harness.check.base import NOTHING, Check, Judged
 from harness.check.record import RunRecord, inconclusive
-from harness.history.query import Window
+from harness.history.stories import Window
 from harness.model.experiment import PhaseName, Slo
 from harness.model.verdicts import CheckResult, Verdict
 from loadgen.stats import wilson
@@ -32,7 +33,7 @@ def _judge(record: RunRecord, slo: Slo, phase: PhaseName) -> CheckResult:
     if window is None:
         return inconclusive(check_id, f"the {phase} phase did not take place")
     if record.traffic is None:
-        return inconclusive(check_id, "there are no rows of the load", decider="a load that runs to its end")
+        return inconclusive(check_id, "there are no rows of the load", what_would_decide="a load that runs to its end")
     n, bad = record.traffic.count(window, threshold_s=slo.threshold_s)
     if n == 0:
         return inconclusive(check_id, f"no request was due in the {phase} phase")
@@ -41,8 +42,8 @@ def _judge(record: RunRecord, slo: Slo, phase: PhaseName) -> CheckResult:
     interval = (bounds.low, bounds.high)
     what = "failed" if slo.threshold_s is None else f"failed or took longer than {slo.threshold_s * 1e3:g} ms"
     reason = f"{bad} of {n} requests {what} ({bad / n:.3%}), {budget:.3%} are allowed"
-    verdict, decider = _decide(bad, n, budget, interval, window)
-    return CheckResult(check_id, verdict, reason, n, decider, bad / n, budget, "bad ratio", interval)
+    verdict, what_would_decide = _decide(bad, n, budget, interval, window)
+    return CheckResult(check_id, verdict, reason, n, what_would_decide, bad / n, budget, "bad ratio", interval)
 
 
 def _decide(bad: int, n: int, budget: float, interval: tuple[float, float], window: Window) -> tuple[Verdict, str]:
@@ -54,3 +55,6 @@ def _decide(bad: int, n: int, budget: float, interval: tuple[float, float], wind
         return Verdict.FAIL, ""
     more_s = (needed - n) / (n / window.length_s) if window.length_s > 0 else math.inf
     return Verdict.INCONCLUSIVE, f"{needed - n} more requests: about {more_s:.0f} s more at this rate"
+
+
+SLOS = Check("slo", NOTHING, lambda experiment: bool(experiment.expect.slos), lambda record: Judged(judge_slos(record)))

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.check.record import RunRecord
-from harness.check.sight import untouched
-from harness.history.query import StepRecord, Window, facts, merged, step_records, unseen
-from harness.history.read import History
+from harness.history.index import HistoryIndex
+from harness.history.stories import StepRecord, Window, merged
 from harness.model import events
 from harness.model.faults import NodeMark
 from harness.model.plan import Action
@@ -31,40 +30,70 @@ class _Span:
 
 def fault_stood(record: RunRecord) -> str:
     """Empty when every taint and cordon that we wrote stood; else one sentence: which, since when, by whose doing."""
-    for entry, lost in facts(record.history, events.ClaimLost):
+    for entry, lost in record.index.facts(events.ClaimLost):
         return f"our undo record on node {lost.node} was gone at {entry.t_ns / 1e9:.1f} s of the run: {lost.message}"
-    return next(filter(None, (_fell(record.history, span) for span in _spans(record))), "")
+    return next(filter(None, (_fell(record.index, span) for span in _spans(record))), "")
 
 
 def _spans(record: RunRecord) -> Iterator[_Span]:
-    all_deeds = step_records(record.history)
-    acknowledged = {deed.step: deed for deed in all_deeds if deed.action == Action.INJECT and deed.outcome == "done"}
-    versions = {
-        done.step: str(done.detail.get("resourceVersion", "")) for _, done in facts(record.history, events.StepDone)
-    }
+    index, heals = record.index, _Heals(record.index)
     for step in record.plan.steps:
-        deed = acknowledged.get(step.id)
+        deed = index.injections.get(step.id)
         mark = step.fault.mark if step.fault is not None and step.action is Action.INJECT else None
-        if deed is None or deed.ended_ns is None or mark is None:
+        if deed is None or deed.outcome != "done" or deed.ended_ns is None or mark is None:
             continue
-        end_ns = _healed_ns(record, all_deeds, deed)
-        yield _Span(step.subject, mark, deed.invoked_ns, deed.ended_ns, end_ns, versions.get(step.id, ""))
+        end_ns, version = heals.begun_ns(deed), index.brought.get(step.id, "")
+        yield _Span(step.subject, mark, deed.invoked_ns, deed.ended_ns, end_ns, version)
 
 
-def _healed_ns(record: RunRecord, all_deeds: list[StepRecord], injected: StepRecord) -> int:
-    """When we began to take it off: its own heal step, or the healing of everything at a run's end; else the end."""
-    own = injected.step.replace("inject-", "heal-", 1)
-    heals = [deed for deed in all_deeds if deed.action == Action.HEAL and deed.invoked_ns >= injected.invoked_ns]
-    out = [deed.invoked_ns for deed in heals if deed.step == own]
-    for entry, heal in facts(record.history, events.HealInvoked):
-        within_step = any(deed.invoked_ns <= entry.t_ns <= (deed.ended_ns or entry.t_ns) for deed in heals)
-        if heal.subject == injected.subject and entry.t_ns >= injected.invoked_ns and not within_step:
-            out.append(entry.t_ns)
-    return min([*out, record.horizon_ns])
+class _Heals:
+    """When we began to take each fault off: its own heal step, or the healing of everything at a run's end."""
+
+    def __init__(self, index: HistoryIndex) -> None:
+        """Sorts what was healed by step and by subject."""
+        self._horizon_ns = index.horizon_ns
+        steps = [step for step in index.steps if step.action == Action.HEAL]
+        self._steps: dict[str, list[int]] = {}
+        for step in steps:
+            self._steps.setdefault(step.step, []).append(step.invoked_ns)
+        heals = list(index.facts(events.HealInvoked))
+        within = _latest_around(steps, [entry.t_ns for entry, _ in heals])
+        self._healings: dict[str, list[tuple[int, int | None]]] = {}
+        for entry, heal in heals:
+            self._healings.setdefault(heal.subject, []).append((entry.t_ns, within[entry.t_ns]))
+
+    def begun_ns(self, injected: StepRecord) -> int:
+        """For one injection; the horizon when it was never taken off. A healing within a heal step is that step's."""
+        since_ns = injected.invoked_ns
+        own = self._steps.get(injected.step.replace("inject-", "heal-", 1), ())
+        out = [at_ns for at_ns in own if at_ns >= since_ns]
+        for at_ns, step_ns in self._healings.get(injected.subject, ()):
+            if at_ns >= since_ns and (step_ns is None or step_ns < since_ns):
+                out.append(at_ns)
+        return min([*out, self._horizon_ns])
 
 
-def _fell(history: History, span: _Span) -> str:
-    sightings = [(entry.t_ns, seen) for entry, seen in facts(history, events.NodeSeen) if seen.name == span.node]
+def _latest_around(steps: list[StepRecord], instants: list[int]) -> dict[int, int | None]:
+    """For each instant, when the latest step began that was under way then; None when none was. A step without an end
+    is under way for good.
+    """
+    out: dict[int, int | None] = {}
+    waiting = sorted(steps, key=lambda step: step.invoked_ns, reverse=True)
+    begun: list[
+        tuple[int, int | None]
+    ] = []  # ascending by begin: the latest last; one that has ended never counts again
+    for at_ns in sorted(set(instants)):
+        while waiting and waiting[-1].invoked_ns <= at_ns:
+            step = waiting.pop()
+            begun.append((step.invoked_ns, step.ended_ns))
+        while begun and (end_ns := begun[-1][1]) is not None and end_ns < at_ns:
+            begun.pop()
+        out[at_ns] = begun[-1][0] if begun else None
+    return out
+
+
+def _fell(index: HistoryIndex, span: _Span) -> str:
+    sightings = index.nodes.get(span.node, ())
     if span.end_ns <= span.start_ns:
         return ""
     # A change that our own write brought counts from its acknowledgement, whenever its line came.
@@ -78,14 +107,14 @@ def _fell(history: History, span: _Span) -> str:
     carried = bool(before) and _carries(before[-1], span)
     if not carried and not any(_carries(seen, span) for _, seen in later):
         return f"{span.mark} was acknowledged, but never seen on node {span.node}"
-    return _absence(history, span, carried, later)
+    return _absence(index, span, carried, later)
 
 
 def _carries(seen: events.NodeSeen, span: _Span) -> bool:
     return seen.change not in ("DELETED", "VANISHED") and span.mark.is_on(seen)
 
 
-def _absence(history: History, span: _Span, carried: bool, later: list[tuple[int, events.NodeSeen]]) -> str:
+def _absence(index: HistoryIndex, span: _Span, carried: bool, later: list[tuple[int, events.NodeSeen]]) -> str:
     """Adds up when it was not there, or not known to be there; "" when that is within what is allowed."""
     absent: list[Window] = []
     first: tuple[int, events.NodeSeen] | None = None
@@ -101,7 +130,7 @@ def _absence(history: History, span: _Span, carried: bool, later: list[tuple[int
             since_ns, first = at_ns, first or (at_ns, seen)
     if since_ns is not None:
         absent.append(Window(since_ns, span.end_ns))
-    absent += _unknown(history, span)
+    absent += _unknown(index, span)
     absent_s = _total_s(absent)
     planned_s = (span.end_ns - span.start_ns) / 1e9
     if absent_s <= max(ABSENT_S, ABSENT_SHARE * planned_s):
@@ -114,10 +143,10 @@ def _absence(history: History, span: _Span, carried: bool, later: list[tuple[int
     return f"{span.mark} was taken off node {span.node}{who} at {first[0] / 1e9:.1f} s of the run ({many} it was off)"
 
 
-def _unknown(history: History, span: _Span) -> Iterator[Window]:
-    for gap in unseen(history, "nodes"):
+def _unknown(index: HistoryIndex, span: _Span) -> Iterator[Window]:
+    for gap in index.untold(span.node):
         start_ns, end_ns = max(gap.start_ns, span.start_ns), min(gap.end_ns, span.end_ns)
-        if start_ns < end_ns and not untouched(history, span.node, gap):
+        if start_ns < end_ns:
             yield Window(start_ns, end_ns)
 
 

@@ -6,7 +6,7 @@ from array import array
 from bisect import bisect_left
 from dataclasses import dataclass
 
-from harness.history.query import Window
+from harness.history.stories import Window
 from loadgen.rows import Rows
 
 

@@ -4,31 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.check.record import RunRecord, inconclusive
-from harness.history.query import closing_list, covering, unseen
+from harness.check.base import Soundness, ValidityCheck
+from harness.check.record import RunRecord
+from harness.history.stories import covering
 from harness.model.faults import Need
+from harness.model.needs import Watched
 from harness.model.plan import Action
-from harness.model.verdicts import CheckResult
-
-WATCHES = ("pods", "nodes", "endpointslices", "events")
+from harness.model.verdicts import Verdict
 
 
-def judge_watches(record: RunRecord) -> list[CheckResult]:
-    """Nothing when every watch was in sight at the end and what must be listed was; else one INCONCLUSIVE that names
-    the first that was not. A firm FAIL stays one: what was seen was seen.
+def _in_sight(record: RunRecord) -> Soundness | None:
+    """Every watch was in sight at the end, and what must be listed was; else the first that was not. A firm FAIL stays
+    one: what was seen was seen.
     """
     if record.injection is None:
-        return []
-    problem = next((words for resource in WATCHES for words in _problems(record, resource)), None)
-    if problem is None:
-        return []
-    return [inconclusive("watches", problem, decider="run again with watches that live to the end")]
+        return None
+    watched = dict.fromkeys([*Watched, *record.index.watches])
+    problem = next((words for resource in watched for words in _problems(record, resource)), None)
+    return Soundness(problem is None, problem or "every watch lived to the end", "in sight at the end of the run")
 
 
 def _problems(record: RunRecord, resource: str) -> Iterator[str]:
-    listed = closing_list(record.history, resource)
+    listed = record.index.closing_list(resource)
     end_ns = listed[0].t_ns if listed is not None else record.horizon_ns
-    gap = covering(unseen(record.history, resource), end_ns)
+    gap = covering(record.index.unseen(resource), end_ns)
     if gap is not None:
         yield f"the watch of {resource} was blind at the end of the run, since {gap.start_ns / 1e9:.1f} s of it"
     if resource in _needed(record) and (listed is None or not listed[1].ok):
@@ -43,3 +42,11 @@ def _needed(record: RunRecord) -> set[str]:
     if any(Need.NODES in fault.needs for fault in injections):
         needed.add("nodes")
     return needed
+
+
+WATCHES = ValidityCheck(
+    "watches",
+    _in_sight,
+    effect=Verdict.INCONCLUSIVE,
+    what_would_decide="run again with watches that live to the end",
+)

@@ -1,7 +1,7 @@
 """The facts a run writes down. One frozen class per kind; `harness.history` turns them into JSON lines and back.
 
 Facts only: what was done, what answered, what was seen. Evictions and recoveries are derived by
-`harness.history.query`.
+`harness.history.stories`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ default filled in.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -118,12 +118,15 @@ class MetricExpectation:
 
 @dataclass(frozen=True, slots=True)
 class Expect:
-    """What must hold. `evictions`: judge every pod of the targets against its prediction."""
+    """What must hold. `evictions`: judge every pod of the targets against its prediction. `checks`: what is written
+    under the key of a check that declares its own, by key; as the check built it, or plain JSON from a run's folder.
+    """
 
     evictions: bool = True
     slos: tuple[Slo, ...] = ()
     recovery: RecoveryExpectation | None = None
     metrics: tuple[MetricExpectation, ...] = ()
+    checks: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

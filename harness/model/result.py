@@ -181,7 +181,9 @@ class Result(Struct, frozen=True, kw_only=True):
         ),
     ]
     reason: Annotated[str, Meta(description="One sentence: why this verdict.")]
-    decider: Annotated[str, Meta(description="What would decide an open verdict, empty when it is decided.")] = ""
+    what_would_decide: Annotated[
+        str, Meta(description="What would decide an open verdict, empty when it is decided.")
+    ] = ""
     state: Annotated[RunState | None, Meta(description="How the run itself ended.")] = None
     started: Annotated[str, Meta(description="Start of the run, RFC 3339 in UTC.")] = ""
     checks: Annotated[tuple[CheckResult, ...], Meta(description="Every judgement.")]

@@ -49,7 +49,7 @@ class CheckResult:
     verdict: Annotated[Verdict, Meta(description="What this check comes to.")]
     reason: Annotated[str, Meta(description="One sentence a person can act on.")]
     n: Annotated[int, Meta(description="How many observations it rests on.")]
-    decider: Annotated[str, Meta(description="What would decide it.")] = ""
+    what_would_decide: Annotated[str, Meta(description="What would decide it.")] = ""
     measured: Annotated[Measured | None, Meta(description="The number that was judged, in unit.")] = None
     limit: Annotated[Measured | None, Meta(description="The number it was held against, in unit.")] = None
     unit: Annotated[

@@ -6,10 +6,13 @@ account.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import Any
 
-from harness.history.query import facts, first_injection, step_records
+from harness.history.index import HistoryIndex
 from harness.history.read import History
 from harness.model import events
 from harness.model.faults import PlannedCluster
@@ -39,6 +42,7 @@ class _PodState:
     """What the watch last showed of one pod, while the history is replayed."""
 
     node: str
+    written: tuple[Mapping[str, Any], ...]
     tolerations: tuple[Toleration, ...]
     deleting: bool
 
@@ -53,11 +57,12 @@ def predict_observed(plan: Plan, history: History, settings: Settings, *, horizo
     DaemonSet pods are
     left to the predictor (their own controller deletes them for the same cause).
     """
-    injection = first_injection(history)
+    index = HistoryIndex(history)
+    injection = index.injection
     if injection is None or injection.ended_ns is None:
         return ()
-    replay = _Replay(set(plan.targets), injection.invoked_ns, injection.ended_ns, history)
-    replay.restarts(history, plan)
+    replay = _Replay(set(plan.targets), injection.invoked_ns, injection.ended_ns, index)
+    replay.restarts(index, plan)
     for entry in history.entries:
         if entry.t_ns > horizon_ns:
             break
@@ -72,13 +77,13 @@ def predict_observed(plan: Plan, history: History, settings: Settings, *, horizo
 class _Replay:
     """Turns facts into a scenario."""
 
-    def __init__(self, targets: set[str], before_ns: int, zero_ns: int, history: History) -> None:
+    def __init__(self, targets: set[str], before_ns: int, zero_ns: int, index: HistoryIndex) -> None:
         self._targets = targets
         self._before_ns = before_ns
         self._zero_ns = zero_ns
         self._acknowledged: dict[str, int] = {
             str(done.detail["resourceVersion"]): entry.t_ns
-            for entry, done in facts(history, events.StepDone)
+            for entry, done in index.facts(events.StepDone)
             if "resourceVersion" in done.detail
         }
         self._nodes: dict[str, tuple[Taint, ...]] = {}
@@ -88,10 +93,10 @@ class _Replay:
         self._bound: list[tuple[CreatePod, int | None]] = []
         self._tainted: list[tuple[SetTaints, int | None]] = []
 
-    def restarts(self, history: History, plan: Plan) -> None:
+    def restarts(self, index: HistoryIndex, plan: Plan) -> None:
         """What our faults do that no watch shows: restarts of components, at the instant they were asked for."""
         faults = {step.id: step.fault for step in plan.steps if step.action is Action.INJECT}
-        for record in step_records(history):
+        for record in index.steps:
             fault = faults.get(record.step)
             if fault is not None and record.outcome == "done":
                 writes = fault.writes(record.subject, PlannedCluster({}, {}), self._at(record.invoked_ns))
@@ -116,7 +121,8 @@ class _Replay:
         """A pod as seen: there before the injection, or created, edited or deleted by somebody after it."""
         key = f"{seen.namespace}/{seen.name}"
         state = self._states.get(seen.uid)
-        tolerations = tolerations_from_api(seen.tolerations)
+        known = state is not None and state.written == seen.tolerations
+        tolerations = state.tolerations if state and known else tolerations_from_api(seen.tolerations)
         ended = seen.change in ("DELETED", "VANISHED") or seen.deletion_timestamp is not None
         if t_ns < self._before_ns:
             self._before(seen, key, tolerations, ended)
@@ -135,7 +141,9 @@ class _Replay:
             foreign = seen.disruption_reason != DisruptionReason.TAINT_MANAGER and seen.owner_kind != "DaemonSet"
             if ended and not state.deleting and foreign and state.node in self._targets:
                 self._writes.append(DeletePod(max(0.0, self._at(t_ns)), key))
-        self._states[seen.uid] = _PodState(seen.node, tolerations, ended or bool(state and state.deleting))
+        self._states[seen.uid] = _PodState(
+            seen.node, seen.tolerations, tolerations, ended or bool(state and state.deleting)
+        )
 
     def _before(self, seen: events.PodSeen, key: str, tolerations: tuple[Toleration, ...], ended: bool) -> None:
         if seen.change in ("DELETED", "VANISHED"):
@@ -147,26 +155,46 @@ class _Replay:
         """Everything seen, in time order. A pod that was seen Pending was bound because the scheduler saw the node's
         taints as they then were: it is not one of the writes that may be seen together with theirs.
         """
-        bound = (_after_taints(write, revision, self._tainted, together_s) for write, revision in self._bound)
+        tainted = _Tainted(self._tainted, together_s)
+        bound = (replace(write, at_s=tainted.after(write, revision)) for write, revision in self._bound)
         nodes = tuple(ScenarioNode(name, {}, taints) for name, taints in self._nodes.items())
         writes = tuple(sorted((*self._writes, *bound), key=lambda write: write.at_s))
         return Scenario(nodes, tuple(self._present.values()), writes, max(0.0, until_s))
 
 
-def _after_taints(
-    bound: CreatePod, revision: int | None, tainted: Sequence[tuple[SetTaints, int | None]], together_s: float
-) -> CreatePod:
-    """Just outside the group of the taint writes that came before it: those near it, and those that etcd had before.
+class _Tainted:
+    """The taint writes, sorted so that a bound pod finds those that came before it without looking at each.
 
     Two watches tell nothing of the order between their lines, but both objects' versions are revisions of one etcd.
     """
 
-    def before(write: SetTaints, written: int | None) -> bool:
-        known = written is not None and revision is not None and write.node == bound.pod.node and written < revision
-        return known or write.at_s < bound.at_s + together_s
+    def __init__(self, tainted: Sequence[tuple[SetTaints, int | None]], together_s: float) -> None:
+        """`tainted`: each with its etcd revision, None where that is not known."""
+        self._together_s = together_s
+        self._at_s = sorted(write.at_s for write, _ in tainted)
+        of_nodes: dict[str, list[tuple[int, float]]] = {}
+        for write, written in tainted:
+            if written is not None:
+                of_nodes.setdefault(write.node, []).append((written, write.at_s))
+        self._revisions = {node: sorted(writes) for node, writes in of_nodes.items()}
+        self._latest_s = {
+            node: tuple(accumulate((at_s for _, at_s in writes), max)) for node, writes in self._revisions.items()
+        }
 
-    near_s = (write.at_s + together_s + _EDGE_S for write, written in tainted if before(write, written))
-    return replace(bound, at_s=max((bound.at_s, *near_s)))
+    def after(self, bound: CreatePod, revision: int | None) -> float:
+        """Just outside the group of the taint writes that came before it: those near it, and those that etcd had
+        before.
+        """
+        near_s = [bound.at_s]
+        number = bisect_left(self._at_s, bound.at_s + self._together_s)
+        if number:
+            near_s.append(self._at_s[number - 1] + self._together_s + _EDGE_S)
+        node = bound.pod.node
+        if revision is not None and node in self._revisions:
+            earlier = bisect_left(self._revisions[node], (revision, float("-inf")))
+            if earlier:
+                near_s.append(self._latest_s[node][earlier - 1] + self._together_s + _EDGE_S)
+        return max(near_s)
 
 
 def _revision(resource_version: str) -> int | None:

@@ -150,7 +150,7 @@ def by_the_same_clock(clear: RunRecord, seen: RunRecord) -> RunRecord:
     """`clear` with what the machine of `seen` is allowed: how much time a busy one gets is another test's (latency);
     here it is what was seen that differs.
     """
-    latency = latency_of_run(seen.history, seen.settings.latency).latency
+    latency = latency_of_run(seen.index, seen.settings.latency).latency
     return replace(clear, settings=replace(clear.settings, latency=latency))
 
 

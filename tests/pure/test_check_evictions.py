@@ -133,6 +133,23 @@ def test_a_controller_may_act_on_a_write_before_it_is_acknowledged(takes: float,
     assert row.verdict is verdict, row.reason
 
 
+@pytest.mark.parametrize(("node", "expected"), [(NODE, PodVerdict.EARLY), ("n2", PodVerdict.ON_TIME)])
+def test_a_slow_write_to_one_node_excuses_no_pod_of_another(node: str, expected: PodVerdict) -> None:
+    """The taint on n1 took 10 ms, that on n2 90 ms; a pod of either leaves 0.08 s before its five seconds are over."""
+    acknowledged = {NODE: 13.0, "n2": 13.2}[node]
+    pod = MadePod("p", (FIVE,), node=node, leaves_at=acknowledged + 5 - 0.08)
+    second = [
+        (0.1, replace(node_seen("LISTED", ()), name="n2", uid="uid-n2")),
+        (13.11, events.StepInvoked("inject-n2", "inject", "n2")),
+        (13.2, events.StepDone("inject-n2", {"resourceVersion": "rv-n2"})),
+        (13.201, replace(node_seen("MODIFIED", (SPOT,), version="rv-n2"), name="n2", uid="uid-n2")),
+    ]
+    record = MadeRun([pod], extra=second).record()
+    steps = (*record.plan.steps, replace(record.plan.steps[0], id="inject-n2", subject="n2"))
+    (row,) = eviction_rows(replace(record, plan=replace(record.plan, targets=(NODE, "n2"), steps=steps)))
+    assert row.verdict is expected, row.reason
+
+
 @pytest.mark.parametrize(("leaves_at", "verdict"), [(None, PodVerdict.SURVIVED), (18.1, PodVerdict.EVICTED_WRONGLY)])
 def test_who_was_bound_when_the_taint_was_gone_stays(leaves_at: float | None, verdict: PodVerdict) -> None:
     bare = node_seen("MODIFIED", (), version="theirs")

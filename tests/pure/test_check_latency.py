@@ -84,14 +84,14 @@ def test_what_the_machine_is_allowed_is_said_where_it_decided() -> None:
 def test_the_cap_is_never_passed() -> None:
     for tenths in range(100):
         run = made(MadePod("p"), slow(tenths / 10))
-        found = latency_of_run(run.record().history, BUSY)
+        found = latency_of_run(run.record().index, BUSY)
         assert found.latency.delete_s <= CAP_S
         assert found.too_busy is (BUSY.delete_s + RATIO * max(0, tenths / 10 - QUIET_S[What.WRITE_TO_WATCH]) > CAP_S)
 
 
 def test_lower_bounds_do_not_move() -> None:
     for seconds in (0.0, 0.5, 1.3, 5.0):
-        found = latency_of_run(made(MadePod("p"), slow(seconds)).record().history, BUSY)
+        found = latency_of_run(made(MadePod("p"), slow(seconds)).record().index, BUSY)
         assert (found.latency.early_s, found.latency.restart_min_s) == (BUSY.early_s, BUSY.restart_min_s)
-    quiet = latency_of_run(made(MadePod("p")).record().history, Latency())
+    quiet = latency_of_run(made(MadePod("p")).record().index, Latency())
     assert (quiet.latency, quiet.because, quiet.too_busy) == (Latency(), "", False)

@@ -87,7 +87,7 @@ def test_a6_samples_of_a_time_without_scrapes_prove_nothing(told: Told, says: st
     result = judged(samples(value) + told)
     assert result.verdict is Verdict.INCONCLUSIVE
     assert says in result.reason
-    assert result.decider
+    assert result.what_would_decide
 
 
 def test_infinity_is_a_value_and_fails_a_maximum() -> None:

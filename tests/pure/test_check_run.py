@@ -9,7 +9,6 @@ import pytest
 from harness.check.judge import judge
 from harness.check.recovery import judge_recovery
 from harness.check.result import result_of
-from harness.check.validity import gates
 from harness.errors import ExitCode
 from harness.model import events
 from harness.model.experiment import Expect, Manifest, MetricExpectation, PhaseName, RecoveryExpectation, Slo, SloKind
@@ -102,7 +101,7 @@ def sound(**changes: object) -> MadeRun:
     return MadeRun(**{**values, **changes})
 
 
-BROKEN_GATES = {
+UNSOUND = {
     "load killed": ({"load_ok": False}, "load-complete"),
     "sent too few": ({"summary": {"sent": 6000}}, "load-sent"),
     "sent too late": ({"summary": {"lateness_p99_ms": 101.0}}, "load-punctual"),
@@ -128,20 +127,20 @@ LATE = {
 @pytest.mark.parametrize(("requests", "lateness_ms", "ok"), LATE.values(), ids=LATE.keys())
 def test_our_own_lateness_matters_where_it_could_decide(requests: list, lateness_ms: float, ok: bool) -> None:
     run = sound(requests=requests, expect=Expect(slos=(LATENCY,)), summary={"lateness_p99_ms": lateness_ms})
-    assert {gate.id: gate.ok for gate in gates(run.record())}["load-punctual"] is ok
+    assert {found.id: found.ok for found in judge(run.record()).validity}["load-punctual"] is ok
 
 
-def test_a_sound_run_passes_every_gate_and_the_run() -> None:
+def test_a_sound_run_passes_every_validity_check_and_the_run() -> None:
     record = sound().record()
-    assert [gate.id for gate in gates(record) if not gate.ok] == []
+    assert [found.id for found in judge(record).validity if not found.ok] == []
     judgement = judge(record)
     assert (judgement.verdict, judgement.exit_code) == (Verdict.PASS, ExitCode.PASS), judgement.reason
 
 
-@pytest.mark.parametrize(("changes", "gate"), BROKEN_GATES.values(), ids=BROKEN_GATES.keys())
-def test_a_broken_gate_makes_the_run_invalid(changes: dict, gate: str) -> None:
+@pytest.mark.parametrize(("changes", "check"), UNSOUND.values(), ids=UNSOUND.keys())
+def test_an_unsound_run_is_invalid(changes: dict, check: str) -> None:
     record = sound(**changes).record()
-    assert [found.id for found in gates(record) if not found.ok] == [gate]
+    assert [found.id for found in judge(record).validity if not found.ok] == [check]
     judgement = judge(record)
     assert (judgement.verdict, judgement.exit_code) == (Verdict.INVALID, ExitCode.INCONCLUSIVE)
 

@@ -42,6 +42,6 @@ def test_no_load_is_inconclusive() -> None:
 
 def test_an_open_verdict_says_how_much_more_would_decide_it() -> None:
     (result,) = judge_slos(MadeRun(expect=Expect(slos=(STRICT,)), requests=steady(13, 42)).record())
-    assert result.decider == "100 more requests: about 1 s more at this rate"
+    assert result.what_would_decide == "100 more requests: about 1 s more at this rate"
     assert result.interval is not None
     assert result.interval[0] == 0 < result.interval[1] < 0.002

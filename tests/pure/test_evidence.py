@@ -11,7 +11,6 @@ from harness.check.evictions import eviction_rows
 from harness.check.judge import judge
 from harness.check.record import RunRecord
 from harness.check.traffic import traffic_of
-from harness.check.validity import gates
 from harness.errors import ExitCode
 from harness.faults.cordon import CordonFault
 from harness.faults.taint import TaintFault
@@ -155,7 +154,7 @@ def test_rows_that_are_missing_are_missed(keep: list[int]) -> None:
     rows = rows_of(keep)
     traffic = traffic_of(rows, start_mono_ns=WHOLE.history.started.mono_ns)
     record = replace(WHOLE, rows=rows, traffic=traffic)
-    assert "load-complete" in [gate.id for gate in gates(record) if not gate.ok]
+    assert "load-complete" in [row.id for row in judge(record).validity if not row.ok]
     assert verdict(record)[0] is Verdict.INVALID
 
 
@@ -257,8 +256,8 @@ def test_endpoints_are_back_only_when_they_are_seen_to_be(start: float, end: flo
 def fell(*facts: tuple[float, events.Fact], **changes: object) -> str:
     """Why the fault did not stand, "" when it did."""
     run = MadeRun([MadePod("p", (FOREVER,))], extra=list(facts), **changes)  # type: ignore[arg-type]
-    found = {gate.id: gate for gate in gates(run.record())}
-    assert [gate.id for gate in found.values() if not gate.ok] in ([], ["fault-stood"])
+    found = {row.id: row for row in judge(run.record()).validity}
+    assert [row.id for row in found.values() if not row.ok] in ([], ["fault-stood"])
     return "" if found["fault-stood"].ok else found["fault-stood"].measured
 
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from harness.formats.experiment.expectations import judged_phases
 from harness.formats.experiment.kinds import Kinds
 from harness.formats.experiment.semantic_faults import check_faults
 from harness.formats.problems import Problems
-from harness.formats.read import Path, Reading
+from harness.formats.read import Reading
 from harness.formats.values import format_duration
 from harness.model.experiment import (
     Load,
     MetricExpectation,
-    PhaseName,
     Phases,
     RecoveryExpectation,
     Slo,
@@ -81,7 +81,7 @@ def _slos(reading: Reading, problems: Problems) -> None:
                 f"good: a request is given up after {format_duration(load.timeout_s)}, so none is that slow and good",
                 "write a smaller latency, or a longer load.timeout",
             )
-        _judged_phases(reading, problems, path, slo.phases)
+        judged_phases(reading, problems, path, slo.phases)
 
 
 def _metrics(reading: Reading, problems: Problems) -> None:
@@ -90,18 +90,7 @@ def _metrics(reading: Reading, problems: Problems) -> None:
             problems.add(reading.place(*path), f"metrics: {metric.name} has no bound", "write min or max, or both")
         if metric.minimum is not None and metric.maximum is not None and metric.minimum > metric.maximum:
             problems.add(reading.place(*path, "min"), "min: it is above max", "swap them")
-        _judged_phases(reading, problems, path, metric.phases)
-
-
-def _judged_phases(reading: Reading, problems: Problems, path: Path, judged: tuple[PhaseName, ...]) -> None:
-    phases = reading.one(Phases, "spec", "phases")
-    for index, phase in enumerate(judged):
-        if phases is not None and phases.of(phase) == 0:
-            problems.add(
-                reading.place(*path, "phases", index),
-                f"phases: {phase} lasts 0s, so there is nothing to judge",
-                f"take it out, or write phases: {{{phase}: 20s}}",
-            )
+        judged_phases(reading, problems, path, metric.phases)
 
 
 def _names(reading: Reading, problems: Problems) -> None:

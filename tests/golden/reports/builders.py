@@ -250,7 +250,7 @@ def base(**changes: Any) -> dict[str, Any]:
         "description": "A NoExecute taint takes pods without a toleration off their node; the service keeps answering.",
         "state": "completed",
         "started": "2026-01-02T03:04:05.678901Z",
-        "decider": "",
+        "what_would_decide": "",
         "evictions": [],
         "phases": [],
         "events": [],
@@ -322,7 +322,7 @@ def golden(why: str = "") -> list[dict[str, Any]]:
 
 def check(id_: str, verdict: str, reason: str, n: int, **more: Any) -> dict[str, Any]:
     """One check."""
-    blank = {"decider": "", "measured": None, "limit": None, "unit": "", "interval": None}
+    blank = {"what_would_decide": "", "measured": None, "limit": None, "unit": "", "interval": None}
     return {"id": id_, "verdict": verdict, "reason": reason, "n": n, **blank, **more}
 
 

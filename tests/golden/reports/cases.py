@@ -242,16 +242,16 @@ def invalid_no_load(scratch: Path) -> Case:
         verdict="INVALID",
         exit_code=3,
         reason=f"validity: {reason}",
-        decider="mend what is named and run again",
+        what_would_decide="mend what is named and run again",
         checks=[
-            check("validity", "INVALID", reason, 4, decider="mend what is named and run again"),
+            check("validity", "INVALID", reason, 4, what_would_decide="mend what is named and run again"),
             check("evictions", "PASS", "3 pods left on time and 0 stayed, as predicted", 3),
             check(
                 "slo/success/fault",
                 "INCONCLUSIVE",
                 "there are no rows of the load",
                 0,
-                decider="a load that runs to its end",
+                what_would_decide="a load that runs to its end",
             ),
         ],
         evictions=pods,
@@ -270,21 +270,21 @@ def inconclusive_no_pods(scratch: Path) -> Case:
     rows = traffic(4, rate_per_s=20.0, trouble=lambda t: (1.0, 0.0))
     numbers = counted(rows, scratch)
     reason = "no pod ran on the target (spot-1): nothing could be evicted"
-    decider = "put pods on the target, or choose a target that has some"
+    what_would_decide = "put pods on the target, or choose a target that has some"
     result = base(
         verdict="INCONCLUSIVE",
         exit_code=3,
         reason=f"evictions: {reason}",
-        decider=decider,
+        what_would_decide=what_would_decide,
         checks=[
             valid(),
-            check("evictions", "INCONCLUSIVE", reason, 0, decider=decider),
+            check("evictions", "INCONCLUSIVE", reason, 0, what_would_decide=what_would_decide),
             check(
                 "slo/success/fault",
                 "INCONCLUSIVE",
                 "0 of 611 requests failed (0.000%), 0.100% are allowed",
                 611,
-                decider="2389 more requests: about 118 s more at this rate",
+                what_would_decide="2389 more requests: about 118 s more at this rate",
                 measured=0.0,
                 limit=0.001,
                 unit="bad ratio",
@@ -358,14 +358,14 @@ def no_prometheus(scratch: Path) -> Case:
     why = "prometheus did not answer: connection refused at 127.0.0.1:9090"
     series = {**complete.result["series"], "saturation": []}
     open_check = check(
-        "metric/queue-length", "INCONCLUSIVE", why, 0, decider="a Prometheus that answers during the run"
+        "metric/queue-length", "INCONCLUSIVE", why, 0, what_would_decide="a Prometheus that answers during the run"
     )
     result = {
         **complete.result,
         "verdict": "INCONCLUSIVE",
         "exit_code": 3,
         "reason": f"metric/queue-length: {why}",
-        "decider": "a Prometheus that answers during the run",
+        "what_would_decide": "a Prometheus that answers during the run",
         "checks": [*complete.result["checks"], open_check],
         "series": series,
         "golden_signals": golden(why),
@@ -403,7 +403,7 @@ def hostile_strings(scratch: Path) -> Case:
             "replacement": nasty,
         }
     for row in result["checks"]:
-        row |= {"id": nasty, "reason": nasty, "decider": nasty, "unit": nasty, "measured": 1.0}
+        row |= {"id": nasty, "reason": nasty, "what_would_decide": nasty, "unit": nasty, "measured": 1.0}
     for row in (*result["gates"], *result["events"], *result["ledger"], *result["golden_signals"], *result["phases"]):
         row |= {key: nasty for key, value in row.items() if isinstance(value, str) and key != "source"}
     result["phases"][2] |= {"outcomes": {nasty: 3}, "bad": 3}
@@ -412,7 +412,7 @@ def hostile_strings(scratch: Path) -> Case:
         "run": nasty,
         "description": nasty,
         "reason": nasty,
-        "decider": nasty,
+        "what_would_decide": nasty,
         "started": nasty,
         "healed": False,
         "leftovers": [nasty],
