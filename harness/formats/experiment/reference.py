@@ -17,8 +17,8 @@ from harness.formats.reference import sections
 
 _HEAD = f"""# The experiment file
 
-<!-- Made by `taintlab schema --markdown` from harness/formats/experiment/fields*.py, harness/faults/ and the checks that
-have a key of their own. Do not edit: a test holds it to the code. -->
+<!-- Made by `taintlab schema --markdown` from harness/formats/experiment/fields*.py, harness/faults/ and the checks
+that have a key of their own. Do not edit: a test holds it to the code. -->
 
 `{API_VERSION}`, kind `Experiment`, one to a file. How to write one: [write an
 experiment](../how-to/write-an-experiment.md).
