@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
-from harness.cluster.patience import Patience, Sleep
+from harness.clock import Clock, sleep
+from harness.cluster.patience import Patience
 from harness.cluster.ports import Cluster, Json
 from harness.cluster.undo import NodeUndo, UndoKinds, fence, ours_on, own_claim, release
 from harness.errors import ClusterError, Conflict, NotFound, Refused
@@ -57,7 +58,7 @@ Compute = Callable[[Json], tuple[dict[str, Any], NodeUndo]]
 """From a node to the patch that changes it and the claim that comes with it (`harness.cluster.undo.changed`)."""
 
 
-async def change_node(cluster: Cluster, held: Held, compute: Compute, *, intend: Intend, sleep: Sleep) -> Json:
+async def change_node(cluster: Cluster, held: Held, compute: Compute, *, intend: Intend, clock: Clock) -> Json:
     """Patch a node with what `compute(node)` says; the node afterwards.
 
     The new claim is in the ledger before it is sent. A 409 is answered by reading the node again (heartbeats and other
@@ -79,7 +80,7 @@ async def change_node(cluster: Cluster, held: Held, compute: Compute, *, intend:
         except Conflict:
             if attempt == _ATTEMPTS:
                 raise
-            await sleep(_PAUSE_S)
+            await sleep(clock, _PAUSE_S)
     raise AssertionError("unreachable: the loop returns or raises")
 
 

@@ -1,4 +1,4 @@
-"""Trying again, until a deadline or until told to give up. Time is passed in, so that tests run in virtual time."""
+"""Trying again, until a deadline or until told to give up. Who waits does so by the clock that it was given."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from typing import TypeVar
 
 from harness.clock import Clock
 from harness.errors import ClusterError, Conflict, Refused, TryLater
-
-Sleep = Callable[[float], Awaitable[None]]
-"""Waits that many seconds: `asyncio.sleep`, or a test's."""
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 LONGEST_ASKED_S = 30.0
@@ -32,7 +29,6 @@ class Patience:
     """How long to keep trying. `deadline_ns`: monotonic, of `clock`. `give_up`: set by somebody who wants an end."""
 
     clock: Clock
-    sleep: Sleep
     deadline_ns: int
     give_up: asyncio.Event | None = None
 
@@ -44,14 +40,14 @@ class Patience:
 
     def until(self, deadline_ns: int) -> Patience:
         """The same, with another deadline."""
-        return Patience(self.clock, self.sleep, deadline_ns, self.give_up)
+        return Patience(self.clock, deadline_ns, self.give_up)
 
     async def pause(self, seconds: float) -> bool:
         """Wait, at most until the deadline. False: there is no more time, or somebody gave up."""
         if self.is_over:
             return False
-        left_s = (self.deadline_ns - self.clock.now().mono_ns) / 1e9
-        await self._sleep(min(seconds, left_s))
+        until_ns = self.clock.now().mono_ns + round(seconds * 1e9)
+        await self._sleep_until(min(until_ns, self.deadline_ns))
         return self.give_up is None or not self.give_up.is_set()
 
     async def keep_trying(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
@@ -68,11 +64,11 @@ class Patience:
                     raise
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
-    async def _sleep(self, seconds: float) -> None:
+    async def _sleep_until(self, mono_ns: int) -> None:
         if self.give_up is None:
-            await self.sleep(seconds)
+            await self.clock.sleep_until(mono_ns)
             return
-        tasks = {asyncio.ensure_future(self.sleep(seconds)), asyncio.ensure_future(self.give_up.wait())}
+        tasks = {asyncio.ensure_future(self.clock.sleep_until(mono_ns)), asyncio.ensure_future(self.give_up.wait())}
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -7,8 +7,7 @@ single connection that is late by so little, alone, is not noticed.
 
 from __future__ import annotations
 
-import asyncio
-
+from harness.clock import sleep
 from harness.cluster.ports import Cluster
 from harness.errors import ClusterError, Indeterminate
 from harness.history.record import Recorder
@@ -39,7 +38,7 @@ async def watch_answers(cluster: Cluster, recorder: Recorder) -> None:
         elif answered:
             prompt_ns = asked_ns
         # After a late one at once: only a prompt one says that the lateness is over.
-        await asyncio.sleep(EVERY_S if took_s <= SLOW_S else 0.0)
+        await sleep(recorder.clock, EVERY_S if took_s <= SLOW_S else 0.0)
 
 
 async def _is_answered(cluster: Cluster) -> bool:

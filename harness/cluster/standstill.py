@@ -5,8 +5,7 @@ What the watches showed meanwhile waits in socket buffers and is stamped when it
 
 from __future__ import annotations
 
-import asyncio
-
+from harness.clock import sleep
 from harness.history.record import Recorder
 from harness.model import events
 
@@ -28,7 +27,7 @@ async def watch_standstill(recorder: Recorder) -> None:
     """
     last_ns = recorder.now_ns()
     while True:
-        await asyncio.sleep(TICK_S)
+        await sleep(recorder.clock, TICK_S)
         now_ns = recorder.now_ns()
         stood_s = (now_ns - last_ns) / 1e9
         if stood_s > TICK_S + LATE_S:

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.clock import Instant
+from harness.clock import Instant, sleep
 from harness.cluster.ports import Cluster, Json, Listing, WatchLine
 from harness.errors import ClusterError, TryLater
 from harness.history.record import Recorder
@@ -78,7 +78,7 @@ class Watcher:
         try:
             while True:
                 pause_s = await self._look()
-                await asyncio.sleep(pause_s)
+                await sleep(self._recorder.clock, pause_s)
         except Exception as error:
             self._recorder.record(events.RecorderFailed(self.resource, _words(error)), source="watch")
             raise
@@ -102,6 +102,11 @@ class Watcher:
         if self._lost is None:
             self._lost = (0 if self._last_life is None else self._recorder.at_ns(self._last_life), why)
             self._recorder.record(events.WatchLost(self.resource, *self._lost), source="watch")
+
+    async def _settle(self) -> None:
+        """Beside a new watch."""
+        await sleep(self._recorder.clock, SETTLE_S)
+        self._regain()
 
     def _regain(self) -> None:
         """The watch has settled: what comes from here on comes when it happens."""
@@ -136,7 +141,7 @@ class Watcher:
         self._gone[uid] = version
 
     async def _follow(self) -> None:
-        settled = asyncio.get_running_loop().call_later(SETTLE_S, self._regain)
+        settled = asyncio.create_task(self._settle())
         lines = self._cluster.watch(self.path, resource_version=self._from, **self._query)
         try:
             async for line in lines:

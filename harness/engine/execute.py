@@ -1,4 +1,4 @@
-"""Executing one run: folder, targets, conductor, verdict, report."""
+"""Executing one run: folder, targets, interpreter, verdict, report."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from harness.model.plan import Plan, Step
 from harness.model.world import World
 from harness.plan.predict import predict_planned
 from harness.plan.schedule import make_steps
-from harness.run.conduct import Conductor
 from harness.run.context import RunContext, RunOutcome
 from harness.run.drivers import Drivers
+from harness.run.interpret import Interpreter
 from harness.run.observe import Observer
 from harness.run.progress import SafeProgress
 from harness.run.workload import Workload
@@ -118,9 +118,9 @@ async def _conduct(run: _Run, stop: StopSignal) -> RunOutcome:
     observer = Observer(run.ports.target.cluster, run.recorder)
     try:
         await stop.unless_asked(_look(run, observer))
-        conductor = Conductor(_context(run, observer))
-        with stop.heard_by(conductor.interrupt):
-            return await conductor.run()
+        interpreter = Interpreter(_context(run, observer))
+        with stop.heard_by(interpreter.interrupt):
+            return await interpreter.run()
     finally:
         await observer.stop()
 

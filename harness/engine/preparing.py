@@ -11,7 +11,7 @@ from harness.faults.registry import UNDO
 from harness.model.experiment import Experiment, Target
 from harness.model.world import node_from_api
 from harness.plan.targets import choose_targets
-from harness.run.conduct import READY_TIMEOUT_S
+from harness.run.interpret import READY_TIMEOUT_S
 from harness.run.observe import NODE_PATH
 
 _GRACE_AFTER_PLAN_S = 60

@@ -19,7 +19,7 @@ class NotStarted(TaintlabError):
 
 
 class Listener(Protocol):
-    """`harness.run.conduct.Conductor.interrupt`."""
+    """`harness.run.interpret.Interpreter.interrupt`."""
 
     def __call__(self, message: str, *, insist: bool = False) -> None:
         """Heal and end."""

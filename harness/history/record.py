@@ -65,6 +65,11 @@ class Recorder:
         self.record(started, source="run", at=self._start)
 
     @property
+    def clock(self) -> Clock:
+        """The run's clock: what is written down and what waits for a moment go by the same one."""
+        return self._clock
+
+    @property
     def start(self) -> Instant:
         """The instant of t_ns = 0."""
         return self._start

@@ -1,4 +1,4 @@
-"""What will be done, in order: made before anything is touched, interpreted by `harness.run.conduct`."""
+"""What will be done, in order: made before anything is touched, interpreted by `harness.run.interpret`."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
+from harness.clock import Clock, sleep, timeout
 from harness.cluster.ports import Cluster, Json, Listing
 from harness.cluster.watch import Watcher
 from harness.errors import ClusterError, Indeterminate, TryLater
@@ -43,8 +44,8 @@ async def _close(
     resource = watcher.resource
     asked, why = recorder.now(), "no answer"
     try:
-        async with asyncio.timeout(TOTAL_S):
-            await _within(lambda: not watcher.lost, CATCH_UP_S)
+        async with timeout(recorder.clock, TOTAL_S):
+            await _within(lambda: not watcher.lost, CATCH_UP_S, recorder.clock)
             while True:
                 asked = recorder.now()
                 try:
@@ -52,9 +53,9 @@ async def _close(
                     break
                 except (TryLater, Indeterminate) as error:
                     why = str(error)
-                    await asyncio.sleep(max(_RETRY_S, getattr(error, "retry_after_s", None) or 0.0))
+                    await sleep(recorder.clock, max(_RETRY_S, getattr(error, "retry_after_s", None) or 0.0))
             present = _present(resource, listing.items, targets, namespaces)
-            await _within(lambda: not watcher.behind(listing), CATCH_UP_S)
+            await _within(lambda: not watcher.behind(listing), CATCH_UP_S, recorder.clock)
             _compare(watcher, listing)
     except TimeoutError:
         failed = events.ClosingList(resource, ok=False, message=f"not had within {TOTAL_S:g} s: {why}")
@@ -88,11 +89,11 @@ def _present(
     )
 
 
-async def _within(condition: Callable[[], bool], timeout_s: float) -> None:
+async def _within(condition: Callable[[], bool], timeout_s: float, clock: Clock) -> None:
     """Wait until `condition()` holds, for at most `timeout_s`. Looked at again and again: not every line that brings a
     watch up to date changes something that others would be woken for.
     """
     for _ in range(round(timeout_s / _POLL_S)):
         if condition():
             return
-        await asyncio.sleep(_POLL_S)
+        await sleep(clock, _POLL_S)

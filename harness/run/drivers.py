@@ -13,7 +13,7 @@ from typing import Any
 from harness.clock import Clock, SystemClock
 from harness.cluster.ledger import Ledger, Record, RecordKind
 from harness.cluster.node_writes import Healed, Held, StillThere, change_node, heal_node, node_path
-from harness.cluster.patience import Patience, Sleep, to_the_end
+from harness.cluster.patience import Patience, to_the_end
 from harness.cluster.ports import Cluster, Components, Json
 from harness.cluster.undo import Holder, NodeUndo, Put, UndoKinds, changed, ours_on, own_claim, renew
 from harness.errors import ClusterError, Conflict, NotFound, Refused
@@ -49,10 +49,9 @@ class Drivers:
         holder: Holder | None = None,
         heartbeat: str | None = None,
         clock: Clock | None = None,
-        sleep: Sleep = asyncio.sleep,
     ) -> None:
         """`kinds`: those that the faults may be of. `deadline`: RFC 3339, when the fault should be over. `namespaces`:
-        where the workload's pods are. `holder`: this process. `heartbeat`: RFC 3339, now. `clock`, `sleep`: for waiting
+        where the workload's pods are. `holder`: this process. `heartbeat`: RFC 3339, now. `clock`: for waiting
         between tries.
         """
         self._drivers: dict[type[Fault], Driver[Any]] = {kind.value: kind.driver for kind in kinds}
@@ -68,7 +67,6 @@ class Drivers:
         self._holder = holder
         self._heartbeat = heartbeat
         self._clock = clock or SystemClock()
-        self._sleep = sleep
         self._held: dict[str, Held] = {}
         self._intended: dict[str, tuple[str, str]] = {}
         self._lost: set[str] = set()
@@ -100,7 +98,7 @@ class Drivers:
         Never raises: not for a failure, and not when its task is cancelled (`give_up` is the way to end it). Nodes are
         healed on their own, `AT_ONCE` at a time. `deadline_ns`: monotonic, of the clock port.
         """
-        patience = Patience(self._clock, self._sleep, deadline_ns, give_up)
+        patience = Patience(self._clock, deadline_ns, give_up)
         try:
             return await to_the_end(self._heal_nodes(patience))
         except (Exception, asyncio.CancelledError) as error:  # every node has its own line; this is for the rest
@@ -129,7 +127,7 @@ class Drivers:
     ) -> _Context:
         if deadline_ns is None:
             deadline_ns = self._clock.now().mono_ns + int(seconds * 1e9)
-        reverting = Patience(self._clock, self._sleep, deadline_ns, give_up)
+        reverting = Patience(self._clock, deadline_ns, give_up)
         return _Context(self, self._cluster, self._components, reverting)
 
     def _pods(self, selector: Sequence[Requirement]) -> list[Json]:
@@ -154,7 +152,7 @@ class Drivers:
         async with held.lock:
             before = held.claim
             try:
-                after = await change_node(self._cluster, held, compute, intend=intend, sleep=self._sleep)
+                after = await change_node(self._cluster, held, compute, intend=intend, clock=self._clock)
             except Refused:
                 # What the ledger says must not outlive the refusal: it would be undone on a later recovery.
                 await self._best_effort_intend(held, before or NodeUndo(self._run_id, self._deadline))

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from harness.clock import Instant
+from harness.clock import Instant, sleep, timeout
 from harness.cluster.ports import Cluster, Json
 from harness.cluster.pulse import watch_answers
 from harness.cluster.standstill import watch_standstill
@@ -147,7 +147,9 @@ class Observer:
 
     async def _first_list(self, watcher: Watcher, task: asyncio.Task[None]) -> None:
         listed = asyncio.create_task(watcher.listed.wait())
-        await asyncio.wait({listed, task}, timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
+        late = asyncio.create_task(sleep(self._recorder.clock, START_S))
+        await asyncio.wait({listed, task, late}, return_when=asyncio.FIRST_COMPLETED)
+        late.cancel()
         if watcher.listed.is_set():
             return
         listed.cancel()
@@ -222,7 +224,7 @@ class Observer:
     async def until(self, condition: Callable[[], bool], *, timeout_s: float) -> bool:
         """Wait until `condition()` holds, looked at after every change; False when `timeout_s` went by first."""
         try:
-            async with asyncio.timeout(timeout_s), self._changed:
+            async with timeout(self._recorder.clock, timeout_s), self._changed:
                 await self._changed.wait_for(condition)
         except TimeoutError:
             return False

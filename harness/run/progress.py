@@ -1,10 +1,13 @@
-"""Progress that cannot hurt: whoever listens may be gone."""
+"""Progress that cannot hurt (whoever listens may be gone), and what is told of evictions while they happen."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from harness.clock import Instant
 from harness.cluster.ports import Progress, Tick
+from harness.model import events
+from harness.run.context import RunContext
 
 
 class SafeProgress:
@@ -40,3 +43,23 @@ class SafeProgress:
             speak()
         except Exception:  # whatever it is, it is no reason to leave a taint on a node
             self._silent = True
+
+
+class Evictions:
+    """Tells of each pod on a target that is seen to leave after the first injection; each once."""
+
+    def __init__(self, context: RunContext, injected_ns: Callable[[], int | None]) -> None:
+        """`injected_ns`: when the first injection was acknowledged, by the recorder's count; None: not yet."""
+        self._context = context
+        self._injected_ns = injected_ns
+        self._told: set[str] = set()
+
+    def tell(self, seen: events.PodSeen, arrived: Instant) -> None:
+        """For `Observer.on_pod`."""
+        injected_ns = self._injected_ns()
+        if injected_ns is None or not seen.deletion_timestamp or seen.node not in self._context.targets:
+            return
+        if seen.uid not in self._told:
+            self._told.add(seen.uid)
+            seconds = (self._context.recorder.at_ns(arrived) - injected_ns) / 1e9
+            self._context.progress.evicted(f"{seen.namespace}/{seen.name}", seconds=seconds)

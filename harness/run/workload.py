@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from harness.clock import Clock, SystemClock
 from harness.cluster.ledger import RUN_LABEL, Ledger, Record, RecordKind
-from harness.cluster.patience import FIRST_PAUSE_S, Patience, Sleep, to_the_end
+from harness.cluster.patience import FIRST_PAUSE_S, Patience, to_the_end
 from harness.cluster.ports import Cluster, Json
 from harness.cluster.removal import (
     CREATE_SETTLES_S,
@@ -111,10 +111,9 @@ class Workload:
         experiment: str = "",
         holder: Holder | None = None,
         clock: Clock | None = None,
-        sleep: Sleep = asyncio.sleep,
     ) -> None:
         """Nothing is touched yet. `experiment`: its full name, and `holder`: this process, both for annotations.
-        `clock`, `sleep`: for waiting.
+        `clock`: for waiting.
         """
         self._cluster = cluster
         self._ledger = ledger
@@ -123,7 +122,6 @@ class Workload:
         self._experiment = experiment
         self._holder = holder
         self._clock = clock or SystemClock()
-        self._sleep = sleep
         self._resources = Resources(cluster)
         self._wishes = ready_conditions(manifests)
         self._made: list[_Made] = []
@@ -171,7 +169,7 @@ class Workload:
     async def _look_again(self, made: _Made) -> Json | None:
         """The object whose create was not answered, if it is seen within `_LOOK_AGAIN_S`."""
         until_ns = self._clock.now().mono_ns + int(_LOOK_AGAIN_S * 1e9)
-        patience = Patience(self._clock, self._sleep, until_ns)
+        patience = Patience(self._clock, until_ns)
         while True:
             try:
                 there = await patience.keep_trying(lambda: self._cluster.get(made.path))
@@ -227,7 +225,7 @@ class Workload:
         `GONE_WITHIN_S` to be gone (more if their grace period is above 30 s), a create that was not answered
         `CREATE_SETTLES_S` to land.
         """
-        patience = Patience(self._clock, self._sleep, deadline_ns, give_up)
+        patience = Patience(self._clock, deadline_ns, give_up)
         try:
             return await to_the_end(self._remove(patience))
         except (Exception, asyncio.CancelledError) as error:  # each object has its own line; this is for the rest

@@ -4,7 +4,6 @@ the rest.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +88,7 @@ async def _recover_folder(
 
 
 def _patience(clock: Clock) -> Patience:
-    return Patience(clock, asyncio.sleep, clock.now().mono_ns + int(WHOLE_S * 1e9))
+    return Patience(clock, clock.now().mono_ns + int(WHOLE_S * 1e9))
 
 
 def _context(cluster: Cluster, clock: Clock, request: RecoverRequest, say: Callable[[str], None]) -> RecoveryContext:

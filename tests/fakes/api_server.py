@@ -32,10 +32,10 @@ from typing import Any
 import yaml
 from aiohttp import web
 
+from harness.testing import selected
 from tests.fakes.api_eviction import evict
 from tests.fakes.api_http import cut_off, discovery_of, drip, json_answer, scripted
 from tests.fakes.api_rules import FAIR, Answer, Drip, Drop, Hold, HoldAnswer, Match, Rule, Trouble, Weather
-from tests.fakes.api_selectors import selected
 from tests.fakes.api_store import ApiError, Json, Place, Store, place_of
 from tests.fakes.api_watch import Watch, follow
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.fakes.cluster import merged
+from harness.testing import merged
 
 Json = dict[str, Any]
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from harness.testing import selected
 from tests.fakes.api_http import bookmark, line
 from tests.fakes.api_rules import Weather
-from tests.fakes.api_selectors import selected
 from tests.fakes.api_store import ApiError, Place, Store
 
 _TICK_S = 0.25

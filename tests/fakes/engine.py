@@ -13,9 +13,9 @@ from harness.cluster.undo import Holder
 from harness.engine import RunCluster, RunPorts, RunRequest
 from harness.model.experiment import Experiment, Load
 from harness.semantics.eviction.settings import BUSY, Settings
+from harness.testing import FakeCluster
 from harness.wiring.experiments import read_experiment_text
 from tests.fakes import api_objects
-from tests.fakes.cluster import FakeCluster
 
 SPOT = {"key": "spot", "operator": "Exists", "effect": "NoExecute"}
 ADMIN = {"key": "dedicated", "value": "admin", "effect": "PreferNoSchedule"}

@@ -19,9 +19,12 @@ class VirtualTime:
 
     async def sleep(self, seconds: float) -> None:
         """As `asyncio.sleep`."""
-        until_ns = self.now_ns + round(seconds * 1e9)
+        await self.sleep_until(self.after_s(seconds))
+
+    async def sleep_until(self, mono_ns: int) -> None:
+        """See the port."""
         await asyncio.sleep(0)
-        self.now_ns = max(self.now_ns, until_ns)
+        self.now_ns = max(self.now_ns, mono_ns)
 
     def after_s(self, seconds: float) -> int:
         """Monotonic nanoseconds, that far from now."""

@@ -1,14 +1,14 @@
 """An event loop on which time passes at once: hours of waiting take no time, and every stamp is exact.
 
-Nothing on it may wait for the outside world (sockets, threads): where nothing is due and nothing can happen any more,
-`run` fails instead of hanging.
+What is given to a thread is done at once, and takes no time. Nothing on it may wait for the outside world (sockets,
+processes): where nothing is due and nothing can happen any more, `run` fails instead of hanging.
 """
 
 from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from harness.clock import Instant
@@ -44,6 +44,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Virtual seconds."""
         return self.now_s
 
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        """Here and now."""
+        future = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
 
 class VirtualClock:
     """The run's clock on the running `VirtualLoop`."""
@@ -52,6 +61,12 @@ class VirtualClock:
         """The loop's time; the wall clock goes with it."""
         mono_ns = round(asyncio.get_running_loop().time() * 1e9)
         return Instant(mono_ns=mono_ns, wall_ns=WALL_S * 10**9 + mono_ns)
+
+    async def sleep_until(self, mono_ns: int) -> None:
+        """See the port."""
+        await asyncio.sleep(max(0, mono_ns - self.now().mono_ns) / 1e9)
+        while self.now().mono_ns < mono_ns:  # noqa: ASYNC110 -- it is time itself that is waited for
+            await asyncio.sleep(1e-9)
 
 
 def stand_still(seconds: float) -> None:

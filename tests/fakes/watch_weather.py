@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from harness.cluster.ports import Listing, WatchLine
 from harness.errors import Refused
-from tests.fakes.cluster import FakeCluster
+from harness.testing import FakeCluster
 
 
 class StormyCluster(FakeCluster):

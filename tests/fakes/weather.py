@@ -13,7 +13,7 @@ from harness.clock import Clock
 from harness.cluster.ports import Json, Listing
 from harness.cluster.undo import CLAIM_ANNOTATION
 from harness.errors import Indeterminate, Refused, TryLater
-from tests.fakes.cluster import FakeCluster, merged
+from harness.testing import FakeCluster, merged
 
 
 class Trouble(StrEnum):

@@ -15,7 +15,7 @@ from harness.cluster.ports import Cluster
 from harness.errors import Conflict, NotFound, Refused
 from harness.lab import Lab
 from harness.lab.api import Api
-from tests.fakes.cluster import FakeCluster
+from harness.testing import FakeCluster
 
 Story = Callable[[Cluster, str], Awaitable[None]]
 

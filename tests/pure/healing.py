@@ -86,7 +86,6 @@ class Rig:
             holder=HOLDER,
             heartbeat="2026-01-01T00:00:00Z",
             clock=self.time,
-            sleep=self.time.sleep,
         )
 
     async def faults(self) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.faults.registry import FAULTS
 from harness.check.endpoints import EndpointsExpectation
 from harness.check.judge import judge
 from harness.check.record import RunRecord
+from harness.faults.registry import FAULTS
 from harness.history.plain import decode, plain
 from harness.model import events
 from harness.model.experiment import Expect, Experiment, Manifest, PhaseName

@@ -10,7 +10,7 @@ from harness.cluster.ports import Json, Listing
 from harness.errors import Refused
 from harness.semantics.eviction.settings import BUSY, Gate, Settings
 from harness.snapshot.control_plane import deciding, flags_of, settings_of
-from tests.fakes.cluster import FakeCluster
+from harness.testing import FakeCluster
 
 KCM = "kube-controller-manager"
 GATE = "TaintTolerationComparisonOperators"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from tests.fakes.cluster import FakeCluster
 
 from harness.cluster.patience import Patience
 from harness.cluster.ports import Json
@@ -26,7 +27,6 @@ from harness.model.requirement import Requirement
 from harness.model.taints import Effect, Taint, Toleration
 from harness.run.drivers import Drivers, _Context
 from harness.wiring.experiments import read_experiment
-from tests.fakes.cluster import FakeCluster
 from tests.fakes.virtual import VirtualTime
 from tests.pure.healing import NODE, SPOT, Rig
 
@@ -334,7 +334,7 @@ class EvictContext:
     there: Sequence[Json]
 
     def patience(self, seconds: float) -> Patience:
-        return Patience(self.time, self.time.sleep, self.time.after_s(seconds))
+        return Patience(self.time, self.time.after_s(seconds))
 
     def pods(self, selector: Sequence[Requirement]) -> list[Json]:
         return [pod for pod in self.there if all(term.matches(pod["metadata"]["labels"]) for term in selector)]

@@ -66,7 +66,7 @@ def look(rig: Rig, lines: list[str], trouble: Trouble, where: str, *, passes: bo
 def recovered(rig: Rig) -> None:
     """What the ledger alone knows is enough for another process."""
     rig.cluster.plan = lambda n, verb, path: None
-    patience = Patience(rig.time, rig.time.sleep, rig.time.after_s(30))
+    patience = Patience(rig.time, rig.time.after_s(30))
     for record in rig.read().outstanding:
         claim = parse_claim(record.undo, node="n1")
         coro = heal_node(
@@ -153,7 +153,7 @@ def test_without_the_fence_a_late_write_would_stay(tmp_path: Path) -> None:
         with pytest.raises(Exception, match="timed out"):
             await rig.drivers.inject(TaintFault(SPOT), "n1")
         record = rig.read().outstanding[0]
-        patience = Patience(rig.time, rig.time.sleep, rig.time.after_s(30))
+        patience = Patience(rig.time, rig.time.after_s(30))
         claim = parse_claim(record.undo, node="n1")
         await heal_node(
             rig.cluster, "n1", claim, run=RUN, patience=patience, kinds=UNDO, uid=record.uid, fence_first=fenced

@@ -87,7 +87,6 @@ class Rig:
             manifests=self.manifests,
             experiment="a-name-longer-than-a-label" * 4,
             clock=self.time,
-            sleep=self.time.sleep,
         )
 
     def _controllers(self, verb: str, path: str) -> None:

@@ -41,7 +41,7 @@ def test_another_runs_node_is_refused_and_its_claim_is_not_healed(tmp_path: Path
         await rig.cluster.merge_patch(NODE, theirs)
         with pytest.raises(ClusterError, match="claimed by run other"):
             await rig.drivers.inject(TaintFault(SPOT), "n1")
-        patience = Patience(rig.time, rig.time.sleep, rig.time.after_s(10))
+        patience = Patience(rig.time, rig.time.after_s(10))
         await heal_node(rig.cluster, "n1", None, run=RUN, patience=patience, kinds=UNDO, fence_first=True)
         assert await rig.drivers.heal_all(rig.time.after_s(10)) == []
 

@@ -18,7 +18,7 @@ from harness.history.record import Recorder
 from harness.model import events
 from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import PodVerdict
-from tests.fakes.cluster import FakeCluster
+from harness.testing import FakeCluster
 from tests.fakes.virtual_loop import VirtualClock, run
 from tests.pure.records import FOREVER, MadePod, MadeRun, S, node_seen
 

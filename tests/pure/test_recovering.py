@@ -65,7 +65,7 @@ class World:
 
     @property
     def context(self) -> RecoveryContext:
-        patience = Patience(self.time, self.time.sleep, self.time.after_s(600))
+        patience = Patience(self.time, self.time.after_s(600))
         return RecoveryContext(self.cluster, patience, LocalProcesses(HERE, lambda _: False), self.said.append)
 
     def by_ledger(self, *, written_ago_s: float = 1e6) -> Recovered:

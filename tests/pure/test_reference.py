@@ -16,7 +16,7 @@ from harness.cluster.ports import Json
 from harness.errors import Indeterminate
 from harness.plan.allowance import Measured, What, needed_s
 from harness.replay.reference import Reference
-from tests.fakes.cluster import FakeCluster
+from harness.testing import FakeCluster
 
 LONG_S = 1.2
 

@@ -1,6 +1,11 @@
-"""A small fake of *our own* cluster port, for unit tests of what stands on it. It imitates no controller.
+"""For tests of what stands on the cluster port: a small fake of *our own* port, in memory. It imitates no controller,
+no kubelet and no admission, and is never used by a run.
 
-tests/contract/test_cluster_port.py holds it to the real API server: what both do is asserted there, for both.
+It does what a run relies on: resource versions that grow with each write, uids, patches by RFC 7386 that are refused
+with 409 when the object changed, deletes that wait for finalizers, lists with selectors, watches (of whole collections:
+they know no selectors). Objects are put in with their API path:
+``FakeCluster().put("/api/v1/nodes/n1", {"spec": {}})``. tests/lab/test_cluster_port.py holds it to a real API server:
+what is asserted there is asserted for both.
 """
 
 from __future__ import annotations
@@ -8,13 +13,21 @@ from __future__ import annotations
 import asyncio
 import copy
 import re
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from harness.clock import Clock, SystemClock
 from harness.cluster.ports import Json, Listing, WatchLine
 from harness.errors import Conflict, Indeterminate, NotFound, Refused
-from tests.fakes.api_selectors import selected
+
+_SET = re.compile(r"(?P<key>\S+)\s+(?P<word>in|notin)\s+\((?P<values>[^)]*)\)")
+_FIELDS = {
+    "metadata.name": ("metadata", "name"),
+    "metadata.namespace": ("metadata", "namespace"),
+    "spec.nodeName": ("spec", "nodeName"),
+    "status.phase": ("status", "phase"),
+}
 
 
 def merged(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,6 +97,9 @@ class FakeCluster:
 
     async def get(self, path: str, **query: str) -> Json:
         """See the port."""
+        return self._there(path)
+
+    def _there(self, path: str) -> Json:
         if path not in self.objects:
             raise NotFound(f"GET {path}: 404", status=404, reason="NotFound")
         return copy.deepcopy(self.objects[path])
@@ -106,7 +122,7 @@ class FakeCluster:
         """See the port."""
         path = path.removesuffix("/status")
         self.before_patch(path)
-        there = await self.get(path)
+        there = self._there(path)
         wanted = (body.get("metadata") or {}).get("resourceVersion")
         if wanted is not None and wanted != there["metadata"]["resourceVersion"]:
             raise Conflict(f"PATCH {path}: 409", status=409, reason="Conflict")
@@ -125,7 +141,7 @@ class FakeCluster:
 
     async def delete(self, path: str, *, propagation: str = "Background", uid: str | None = None) -> None:
         """See the port."""
-        there = await self.get(path)
+        there = self._there(path)
         if uid is not None and there["metadata"]["uid"] != uid:
             raise Conflict(f"DELETE {path}: 409", status=409, reason="Conflict")
         if there["metadata"].get("finalizers"):
@@ -140,13 +156,15 @@ class FakeCluster:
         seen = int(resource_version)
         if seen < self.oldest:
             raise Refused(f"GET {path}: 410", status=410, reason="Expired")
+        position = bisect_right(self._log, seen, key=lambda change: change[0])
         while True:
             if self.broken_watches:
                 self.broken_watches -= 1
                 raise Indeterminate(f"the watch of {path} broke")
-            for version, kind, at, obj in self._log:
-                if version > seen and _is_in(at, path):
-                    seen = version
+            while position < len(self._log):
+                _, kind, at, obj = self._log[position]
+                position += 1
+                if _is_in(at, path):
                     yield WatchLine(kind, copy.deepcopy(obj), self._clock.now())
             async with self._grown:
                 await self._grown.wait()
@@ -161,3 +179,29 @@ class FakeCluster:
 
     async def close(self) -> None:
         """See the port."""
+
+
+def selected(obj: Mapping[str, Any], query: Mapping[str, str]) -> bool:
+    """Whether an object answers a query's labelSelector and fieldSelector; ValueError for what is not supported."""
+    labels = obj["metadata"].get("labels") or {}
+    terms = re.split(r",(?![^(]*\))", query.get("labelSelector", ""))
+    if not all(_label(term.strip(), labels) for term in terms if term.strip()):
+        return False
+    return all(_field(term, obj) for term in query.get("fieldSelector", "").split(",") if term)
+
+
+def _label(term: str, labels: Mapping[str, str]) -> bool:
+    found = _SET.fullmatch(term)
+    if found:
+        there = labels.get(found["key"]) in {value.strip() for value in found["values"].split(",")}
+        return there == (found["word"] == "in")
+    key, sign, value = re.fullmatch(r"(!?[^!=]+)(?:(!=|==?)(.*))?", term).groups()  # type: ignore[union-attr]
+    if sign is None:
+        return key.lstrip("!") not in labels if key.startswith("!") else key in labels
+    return (labels.get(key) == value) == (sign != "!=")
+
+
+def _field(term: str, obj: Mapping[str, Any]) -> bool:
+    path, sign, value = re.fullmatch(r"([^!=]+)(!=|==?)(.*)", term).groups()  # type: ignore[union-attr]
+    one, two = _FIELDS[path]
+    return bool((obj.get(one) or {}).get(two, "") == value) == (sign != "!=")
