@@ -12,7 +12,8 @@ from harness.check.replacements import with_replacements
 from harness.check.sight import Departure, Sight
 from harness.history.read import History
 from harness.history.stories import PodStory
-from harness.model.experiment import TaintFault
+from harness.model import events
+from harness.model.faults import Fault
 from harness.model.needs import Watched
 from harness.model.plan import Action, Prediction
 from harness.model.taints import Effect, Toleration
@@ -43,7 +44,9 @@ def eviction_rows(record: RunRecord) -> list[EvictionRow]:
     zero_ns = injection.ended_ns
     stories = record.stories
     planned = {prediction.uid: prediction for prediction in record.plan.predictions}
-    bench = _Bench(record, Sight(record, injection.invoked_ns), zero_ns, _early_allowances_s(record))
+    bench = _Bench(
+        record, Sight(record, injection.invoked_ns), zero_ns, _early_allowances_s(record), evicted_by_us(record)
+    )
     measured = latency_of_run(record.index, record.settings.latency)
     predictions = _forecast(record, record.history, measured.latency)
     early = bench.sight.earliest_reading()
@@ -63,7 +66,7 @@ def eviction_rows(record: RunRecord) -> list[EvictionRow]:
 
 def _forecast(record: RunRecord, history: History, latency: Latency) -> tuple[Prediction, ...]:
     settings = replace(record.settings, latency=latency)
-    return predict_observed(record.experiment, record.plan, history, settings, horizon_ns=record.horizon_ns)
+    return predict_observed(record.plan, history, settings, horizon_ns=record.horizon_ns)
 
 
 def _missing(record: RunRecord, judged: set[str], stories: Mapping[str, PodStory], zero_ns: int) -> list[EvictionRow]:
@@ -130,6 +133,7 @@ class _Bench:
     sight: Sight
     zero_ns: int
     early_s: Mapping[str, float]
+    by_us: Mapping[str, Fault]
 
     def judge(self, prediction: Prediction, other: Prediction | None, story: PodStory | None) -> tuple[PodVerdict, str]:
         """The verdict on one pod and its reason. `other`: its prediction if everything that was learnt in a gap had
@@ -137,6 +141,9 @@ class _Bench:
         """
         if story is None:
             return PodVerdict.UNKNOWN, "was never seen by the watch"
+        fault = self.by_us.get(story.uid)
+        if fault is not None:
+            return self._had_to_leave(fault, story)
         if prediction.outcome in (Outcome.UNSURE, Outcome.DELETED, Outcome.NEVER_CREATED):
             return PodVerdict.UNKNOWN, f"Kubernetes itself races here: {prediction.because}"
         if other is None or other.outcome != prediction.outcome:
@@ -150,6 +157,17 @@ class _Bench:
         if prediction.outcome is Outcome.SURVIVES:
             return self._must_stay(prediction, story, departure)
         return self._must_leave(prediction, other, story, departure)
+
+    def _had_to_leave(self, fault: Fault, story: PodStory) -> tuple[PodVerdict, str]:
+        """A pod whose eviction by `fault` the API server acknowledged: it must be seen to leave for that reason."""
+        departure = self.sight.departure(story)
+        if departure is None:
+            return PodVerdict.UNKNOWN, f"its eviction ({fault}) was acknowledged, but nobody saw it leave"
+        left = f"left at {self._s(departure.seen_ns):.2f} s"
+        if story.disruption_reason != fault.departs_by:
+            by = story.disruption_reason or "no reason given"
+            return PodVerdict.UNKNOWN, f"{left}, but not as {fault} makes pods leave ({by})"
+        return PodVerdict.ON_TIME, f"{left}: {fault}, as the experiment has it"
 
     def _must_stay(
         self, prediction: Prediction, story: PodStory, departure: Departure | None
@@ -212,12 +230,26 @@ def _bounds(one: Prediction, other: Prediction) -> tuple[tuple[float, float], tu
     return (min(earliest), max(latest)), (max(earliest), min(latest))
 
 
+def evicted_by_us(record: RunRecord) -> dict[str, Fault]:
+    """The pods (by UID) that a fault made leave itself, by the receipts of its injections; not those that a controller
+    evicts because of it.
+    """
+    faults = {step.id: step.fault for step in record.plan.steps if step.fault is not None}
+    out: dict[str, Fault] = {}
+    for _, done in record.index.facts(events.StepDone):
+        evicted = done.detail.get("evicted")
+        if done.step in faults and isinstance(evicted, list | tuple):
+            out.update({uid: faults[done.step] for uid in evicted if isinstance(uid, str)})
+    return out
+
+
 def _early_allowances_s(record: RunRecord) -> dict[str, float]:
     """Times count from the acknowledgement of writes, but a controller may act as soon as the API server has one: at
     the earliest when it was sent, which on a busy machine is hundreds of milliseconds before. By node, since a slow
     write to one says nothing of the pods of another.
     """
-    taints = {step.id for step in record.plan.steps if isinstance(step.fault, TaintFault)}
+    faults = [(step.id, step.fault) for step in record.plan.steps if step.fault is not None]
+    taints = {step for step, fault in faults if fault.departs_by is DisruptionReason.TAINT_MANAGER}
     out: dict[str, float] = {}
     for deed in record.index.injections.values():
         if deed.step in taints and deed.ended_ns is not None:

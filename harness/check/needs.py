@@ -12,12 +12,12 @@ from typing import assert_never
 
 from harness.check.base import Check
 from harness.model.experiment import Experiment
-from harness.model.needs import Need, Watched
+from harness.model.needs import Watched, WatchNeed
 
 _OF_EVERY_RUN = (Watched.PODS, Watched.NODES, Watched.ENDPOINT_SLICES)
 
 
-def needs_of(experiment: Experiment, checks: Iterable[Check] = ()) -> tuple[Need, ...]:
+def needs_of(experiment: Experiment, checks: Iterable[Check] = ()) -> tuple[WatchNeed, ...]:
     """What a run of `experiment` must see, and those of `checks` that apply. What can be nowhere, such as slices
     without a Service, is not needed.
 
@@ -25,7 +25,7 @@ def needs_of(experiment: Experiment, checks: Iterable[Check] = ()) -> tuple[Need
     with Services in its workload, their EndpointSlices (waited for before the load starts, shown in the report).
     """
     of_checks = (watch for check in checks if check.applies(experiment) for watch in sorted(check.needs))
-    needs = (Need(watch, _where(watch, experiment)) for watch in dict.fromkeys((*_OF_EVERY_RUN, *of_checks)))
+    needs = (WatchNeed(watch, _where(watch, experiment)) for watch in dict.fromkeys((*_OF_EVERY_RUN, *of_checks)))
     return tuple(need for need in needs if need.namespaces != frozenset())
 
 

@@ -15,7 +15,6 @@ from harness.check.record import RunRecord
 from harness.history.read import History
 from harness.history.stories import PodStory, Window, covering
 from harness.model import events
-from harness.model.experiment import TaintFault
 from harness.model.taints import Effect, taints_from_api
 from harness.model.wellknown import DisruptionReason
 
@@ -58,7 +57,8 @@ class Sight:
         self._skews = [skews[at_ns] for at_ns in sorted(skews)]
         self._listed = self._index.closing_list("pods")
         self._present = frozenset(self._listed[1].present) if self._listed and self._listed[1].ok else None
-        self._our_taints = {step.fault.taint for step in record.plan.steps if isinstance(step.fault, TaintFault)}
+        marks = [step.fault.mark for step in record.plan.steps if step.fault is not None]
+        self._our_taints = {mark.taint for mark in marks if mark is not None}
         self._foreign_ns: dict[str, int | None] = {}
 
     def departure(self, story: PodStory) -> Departure | None:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.check.record import RunRecord
 from harness.history.index import HistoryIndex
 from harness.history.stories import StepRecord, Window, merged
 from harness.model import events
-from harness.model.experiment import CordonFault, Fault, TaintFault
+from harness.model.faults import NodeMark
 from harness.model.plan import Action
-from harness.model.taints import taints_from_api
 
 ABSENT_S, ABSENT_SHARE = 1.0, 0.01
 """A fault that was off its node for less than either (seconds; share of its length) is the fault that was declared."""
-
-_Holds = Callable[[events.NodeSeen], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +21,11 @@ class _Span:
     """A fault on a node: from the acknowledgement of its injection until our heal was invoked."""
 
     node: str
-    what: str
+    mark: NodeMark
     invoked_ns: int
     start_ns: int
     end_ns: int
     version: str
-    holds: _Holds
-    by: Callable[[events.NodeSeen], str]
 
 
 def fault_stood(record: RunRecord) -> str:
@@ -44,23 +39,11 @@ def _spans(record: RunRecord) -> Iterator[_Span]:
     index, heals = record.index, _Heals(record.index)
     for step in record.plan.steps:
         deed = index.injections.get(step.id)
-        seen = _what(step.fault) if step.action is Action.INJECT else None
-        if deed is None or deed.outcome != "done" or deed.ended_ns is None or seen is None:
+        mark = step.fault.mark if step.fault is not None and step.action is Action.INJECT else None
+        if deed is None or deed.outcome != "done" or deed.ended_ns is None or mark is None:
             continue
-        what, holds, by = seen
         end_ns, version = heals.begun_ns(deed), index.brought.get(step.id, "")
-        yield _Span(step.subject, what, deed.invoked_ns, deed.ended_ns, end_ns, version, holds, by)
-
-
-def _what(fault: Fault | None) -> tuple[str, _Holds, Callable[[events.NodeSeen], str]] | None:
-    """In words, whether a node carries it, who wrote that field last; None for what is not on a node."""
-    match fault:
-        case TaintFault(taint=taint):
-            return f"taint {taint}", lambda node: taint in taints_from_api(node.taints), lambda node: node.taints_by
-        case CordonFault():
-            return "the cordon", lambda node: node.unschedulable, lambda node: node.unschedulable_by
-        case _:
-            return None
+        yield _Span(step.subject, mark, deed.invoked_ns, deed.ended_ns, end_ns, version)
 
 
 class _Heals:
@@ -123,12 +106,12 @@ def _fell(index: HistoryIndex, span: _Span) -> str:
     later = [(at_ns, seen) for at_ns, seen in states if at_ns > span.start_ns]
     carried = bool(before) and _carries(before[-1], span)
     if not carried and not any(_carries(seen, span) for _, seen in later):
-        return f"{span.what} was acknowledged, but never seen on node {span.node}"
+        return f"{span.mark} was acknowledged, but never seen on node {span.node}"
     return _absence(index, span, carried, later)
 
 
 def _carries(seen: events.NodeSeen, span: _Span) -> bool:
-    return seen.change not in ("DELETED", "VANISHED") and span.holds(seen)
+    return seen.change not in ("DELETED", "VANISHED") and span.mark.is_on(seen)
 
 
 def _absence(index: HistoryIndex, span: _Span, carried: bool, later: list[tuple[int, events.NodeSeen]]) -> str:
@@ -138,7 +121,7 @@ def _absence(index: HistoryIndex, span: _Span, carried: bool, later: list[tuple[
     since_ns = None if carried else span.start_ns
     for at_ns, seen in later:
         if seen.change in ("DELETED", "VANISHED"):
-            return f"{span.what} ended early: node {span.node} was deleted at {at_ns / 1e9:.1f} s of the run"
+            return f"{span.mark} ended early: node {span.node} was deleted at {at_ns / 1e9:.1f} s of the run"
         there = _carries(seen, span)
         if there and since_ns is not None:
             absent.append(Window(since_ns, at_ns))
@@ -154,10 +137,10 @@ def _absence(index: HistoryIndex, span: _Span, carried: bool, later: list[tuple[
         return ""
     many = f"for {absent_s:.1f} of {planned_s:.1f} s"
     if first is None:
-        return f"{span.what} was not seen to stand on node {span.node} {many}: the watch of the nodes was blind"
-    by = span.by(first[1])
+        return f"{span.mark} was not seen to stand on node {span.node} {many}: the watch of the nodes was blind"
+    by = span.mark.written_by(first[1])
     who = f" by {by}" if by else ""
-    return f"{span.what} was taken off node {span.node}{who} at {first[0] / 1e9:.1f} s of the run ({many} it was off)"
+    return f"{span.mark} was taken off node {span.node}{who} at {first[0] / 1e9:.1f} s of the run ({many} it was off)"
 
 
 def _unknown(index: HistoryIndex, span: _Span) -> Iterator[Window]:

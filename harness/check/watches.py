@@ -10,8 +10,8 @@ from harness.check.base import Soundness, ValidityCheck
 from harness.check.needs import needs_of
 from harness.check.record import RunRecord
 from harness.history.stories import covering
-from harness.model.experiment import CordonFault, TaintFault
-from harness.model.needs import Need
+from harness.model.faults import Need
+from harness.model.needs import WatchNeed
 from harness.model.plan import Action
 from harness.model.verdicts import Verdict
 
@@ -26,7 +26,7 @@ def _in_sight(record: RunRecord) -> Soundness | None:
     return Soundness(problem is None, problem or "every watch lived to the end", "in sight at the end of the run")
 
 
-def _problems(record: RunRecord, need: Need) -> Iterator[str]:
+def _problems(record: RunRecord, need: WatchNeed) -> Iterator[str]:
     resource = need.watch
     listed = record.index.closing_list(resource)
     end_ns = listed[0].t_ns if listed is not None else record.horizon_ns
@@ -42,9 +42,9 @@ def _problems(record: RunRecord, need: Need) -> Iterator[str]:
 
 def _needed(record: RunRecord) -> set[str]:
     """What must be listed at the end: without, a watch that died in silence is not told from one that saw nothing."""
-    injections = [step.fault for step in record.plan.steps if step.action is Action.INJECT]
+    injections = [step.fault for step in record.plan.steps if step.action is Action.INJECT and step.fault is not None]
     needed = {"pods"} if record.experiment.expect.evictions and injections else set()
-    if any(isinstance(fault, TaintFault | CordonFault) for fault in injections):
+    if any(Need.NODES in fault.needs for fault in injections):
         needed.add("nodes")
     return needed
 

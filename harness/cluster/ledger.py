@@ -53,7 +53,7 @@ class RecordKind(StrEnum):
 class Record:
     """One thing we change. `subject`: a node's name, or an object's API path. `what`: for people. `uid`: of the node,
     or of the object once it was created ("" before). `undo`: for a node, the claim as its annotation has it
-    (`Claim.to_json`), "" in ledgers that did not hold it.
+    (`NodeUndo.to_json`), "" in ledgers that did not hold it.
     """
 
     id: str

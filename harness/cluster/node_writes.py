@@ -16,16 +16,7 @@ from urllib.parse import quote
 from harness.clock import Clock, sleep
 from harness.cluster.patience import Patience
 from harness.cluster.ports import Cluster, Json
-from harness.cluster.undo import (
-    CLAIM_ANNOTATION,
-    Change,
-    Claim,
-    fence,
-    ours_on,
-    own_claim,
-    parse_claim,
-    release,
-)
+from harness.cluster.undo import NodeUndo, UndoKinds, fence, ours_on, own_claim, release
 from harness.errors import ClusterError, Conflict, NotFound, Refused
 
 _ATTEMPTS = 20
@@ -48,7 +39,7 @@ class Held:
 
     name: str
     uid: str = ""
-    claim: Claim | None = None
+    claim: NodeUndo | None = None
     acknowledged: bool = False
     unsettled: bool = False
     undo_sent: bool = False
@@ -60,14 +51,15 @@ class Held:
         return (self.claim is None or self.claim.is_empty) and not self.unsettled and not self.undo_sent
 
 
-Intend = Callable[[str, Claim], Awaitable[None]]
+Intend = Callable[[str, NodeUndo], Awaitable[None]]
 """Writes a node's uid and the claim that it is about to carry into the ledger."""
 
+Compute = Callable[[Json], tuple[dict[str, Any], NodeUndo]]
+"""From a node to the patch that changes it and the claim that comes with it (`harness.cluster.undo.changed`)."""
 
-async def change_node(
-    cluster: Cluster, held: Held, compute: Callable[[Json], dict[str, Any]], *, intend: Intend, clock: Clock
-) -> Json:
-    """Patch a node with what `compute(node)` says (it carries the new claim); the node afterwards.
+
+async def change_node(cluster: Cluster, held: Held, compute: Compute, *, intend: Intend, clock: Clock) -> Json:
+    """Patch a node with what `compute(node)` says; the node afterwards.
 
     The new claim is in the ledger before it is sent. A 409 is answered by reading the node again (heartbeats and other
     actors write it all the time), at most `_ATTEMPTS` times; then Conflict is raised. Refused and Indeterminate go to
@@ -78,8 +70,7 @@ async def change_node(
         uid = str(node["metadata"]["uid"])
         if held.uid and held.uid != uid:
             raise Refused(f"node {held.name} is another one now (deleted and created anew): not touched")
-        patch = compute(node)
-        claim = parse_claim(patch["metadata"]["annotations"][CLAIM_ANNOTATION], node=held.name)
+        patch, claim = compute(node)
         if held.claim is not None:
             claim = claim.joined(held.claim)
         held.uid = uid
@@ -93,7 +84,7 @@ async def change_node(
     raise AssertionError("unreachable: the loop returns or raises")
 
 
-async def _send(cluster: Cluster, held: Held, node: Json, patch: dict[str, Any], claim: Claim) -> Json:
+async def _send(cluster: Cluster, held: Held, node: Json, patch: dict[str, Any], claim: NodeUndo) -> Json:
     """One PATCH. Whatever ends it without an answer, a cancellation too, leaves `held` unsettled."""
     before = held.claim, held.unsettled
     held.claim, held.unsettled = claim, True
@@ -136,16 +127,18 @@ class Healed:
 async def heal_node(
     cluster: Cluster,
     name: str,
-    claim: Claim | None,
+    claim: NodeUndo | None,
     *,
     run: str,
     patience: Patience,
+    kinds: UndoKinds,
     uid: str = "",
-    what: Change | None = None,
+    what: str | None = None,
     fence_first: bool = False,
     copy_only: bool = False,
 ) -> Healed:
-    """Undo all that run `run` did to the node, or one change, and look whether it is undone. Safe to repeat.
+    """Undo all that run `run` did to the node, or the change with the id `what`, and look whether it is undone. Safe to
+    repeat.
 
     What was done is read from the node's own claim if it is that run's, and from `claim`, the copy that the process or
     the ledger holds (None: there is none). `uid`: of the node that was changed, "" when not known; a node that is gone,
@@ -154,7 +147,7 @@ async def heal_node(
 
     StillThere when something is left. Other errors as `Patience.keep_trying` has them: the last one when time is up.
     """
-    heal = _Heal(cluster, name, claim, run, uid, what, fence_first, copy_only)
+    heal = _Heal(cluster, name, claim, run, kinds, uid, what, fence_first, copy_only)
     healed, left = await patience.keep_trying(heal.once)
     if left:
         raise StillThere(name, left)
@@ -165,10 +158,11 @@ async def heal_node(
 class _Heal:
     cluster: Cluster
     name: str
-    copy: Claim | None
+    copy: NodeUndo | None
     run: str
+    kinds: UndoKinds
     uid: str
-    what: Change | None
+    what: str | None
     fence_first: bool
     copy_only: bool
     sent: bool = False  # an undo whose answer was lost: what is missing from then on may be our own work
@@ -188,11 +182,11 @@ class _Heal:
         if self.fence_first:
             node = await self.cluster.merge_patch(node_path(self.name), fence(node, self.run))
             self.fence_first = False
-        own = own_claim(node, self.run)
-        claim = (self.copy if self.copy_only else own or self.copy) or Claim(self.run, "")
+        own = own_claim(node, self.run, self.kinds)
+        claim = (self.copy if self.copy_only else own or self.copy) or NodeUndo(self.run, "")
         if self.copy is not None and not self.copy_only:
             claim = claim.joined(self.copy)
-        plan = release(node, claim, self.what)
+        plan = release(node, claim, self.kinds, self.what)
         before = self.found if self.sent else None
         if before is None:
             self.found = Healed(plan.left_alone, missing=plan.missing, claim_missing=own is None)
@@ -204,7 +198,7 @@ class _Heal:
             if self._is_another(node):
                 return self._gone(), ()
         healed = replace(self.found, resource_version=node["metadata"]["resourceVersion"])
-        return healed, ours_on(node, claim, self.what)
+        return healed, ours_on(node, claim, self.kinds, self.what)
 
     async def _undo(self, patch: dict[str, Any]) -> None:
         sent_before, self.sent = self.sent, True

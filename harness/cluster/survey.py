@@ -17,7 +17,7 @@ from harness.cluster.ledger import HOLDER_ANNOTATION, RUN_LABEL
 from harness.cluster.patience import Patience
 from harness.cluster.ports import Cluster, Json
 from harness.cluster.resources import Resource, Resources
-from harness.cluster.undo import Claim, Holder, claim_of
+from harness.cluster.undo import Holder, NodeUndo, UndoKinds, claim_of
 from harness.errors import ClusterError
 
 NODES = "/api/v1/nodes"
@@ -35,7 +35,7 @@ class ClaimedNode:
 
     name: str
     uid: str
-    claim: Claim | None
+    claim: NodeUndo | None
     problem: str = ""
 
 
@@ -120,7 +120,7 @@ async def look(patience: Patience, ask: Callable[[], Awaitable[A]]) -> A:
     return await patience.until(min(deadline_ns, patience.deadline_ns)).keep_trying(ask)
 
 
-async def claimed_nodes(cluster: Cluster, patience: Patience) -> tuple[list[ClaimedNode], list[str]]:
+async def claimed_nodes(cluster: Cluster, patience: Patience, kinds: UndoKinds) -> tuple[list[ClaimedNode], list[str]]:
     """Every node with our annotation, readable or not; and what could not be looked at."""
     try:
         listed = await look(patience, lambda: cluster.list(NODES))
@@ -130,7 +130,7 @@ async def claimed_nodes(cluster: Cluster, patience: Patience) -> tuple[list[Clai
     for node in listed.items:
         meta = node["metadata"]
         try:
-            claim, problem = claim_of(node), ""
+            claim, problem = claim_of(node, kinds), ""
         except ClusterError as error:
             claim, problem = None, str(error)
         if claim is not None or problem:

@@ -18,6 +18,7 @@ from harness.engine.preparing import choose_free_targets, longest_s
 from harness.engine.request import FinishedRun, RunPorts, RunRequest
 from harness.engine.stop import StopSignal
 from harness.errors import CannotRecord, HealFailed, TaintlabError
+from harness.faults.registry import FAULTS
 from harness.files import write_whole
 from harness.history import folder as folders
 from harness.history.folder import RunFolder, write_json
@@ -26,7 +27,7 @@ from harness.history.seal import seal
 from harness.model import events
 from harness.model.plan import Plan, Prediction, Step
 from harness.plan.predict import predict_planned
-from harness.plan.schedule import describe, make_steps
+from harness.plan.schedule import make_steps
 from harness.run.context import RunContext, RunOutcome
 from harness.run.drivers import Drivers
 from harness.run.interpret import Interpreter
@@ -147,7 +148,7 @@ def _announce(run: _Run) -> None:
     for note in target.notes:
         progress.say(f"note: {note}")
     for fault in experiment.faults:
-        progress.say(f"will put {describe(fault)}" + (f" on {', '.join(run.targets)}" if run.targets else ""))
+        progress.say(f"will put {fault}" + (f" on {', '.join(run.targets)}" if run.targets else ""))
 
 
 def _context(run: _Run, observer: Observer) -> RunContext:
@@ -168,6 +169,7 @@ def _context(run: _Run, observer: Observer) -> RunContext:
             observer=observer,
             recorder=run.recorder,
             ledger=run.ledger,
+            kinds=FAULTS,
             run_id=request.run,
             deadline=wall_text(now.wall_ns + longest_ns),
             namespaces=namespaces,

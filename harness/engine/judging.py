@@ -14,6 +14,7 @@ from harness.check.result import result_of
 from harness.check.traffic import traffic_of
 from harness.cluster.ledger import Record, read_ledger
 from harness.errors import UsageError
+from harness.faults.registry import FAULTS
 from harness.files import shown
 from harness.history.folder import RunFolder, read_json, write_json
 from harness.history.plain import decode, plain
@@ -30,6 +31,7 @@ from harness.semantics.eviction.settings import Settings
 from loadgen.rows import Rows, RowsUnreadable, read_folder
 
 T = TypeVar("T")
+_FAULTS = tuple(kind.value for kind in FAULTS)
 _BEYOND_PLAN_S = 3600.0
 """What a run may take beyond its phases: waiting until the workload is ready, healing, a slow API server."""
 _SHOWN = 20
@@ -70,8 +72,8 @@ def load_record(folder: RunFolder) -> Loaded:
     """
     history = read_history(folder.history)
     _require_format(folder, history)
-    experiment = _decoded(folder.experiment, lambda value: decode(Experiment, value))
-    plan = _decoded(folder.plan, lambda value: decode(Plan, value))
+    experiment = _decoded(folder.experiment, lambda value: decode(Experiment, value, _FAULTS))
+    plan = _decoded(folder.plan, lambda value: decode(Plan, value, _FAULTS))
     versions = _decoded(folder.versions, lambda value: msgspec.convert(value, _Versions))
     settings = _decoded(folder.versions, lambda _: decode(Settings, versions.settings))
     _require_length(folder, history, experiment)

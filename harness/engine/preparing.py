@@ -7,6 +7,7 @@ from harness.cluster.ports import Cluster
 from harness.cluster.undo import claim_of
 from harness.engine.request import RunCluster
 from harness.errors import ClusterError
+from harness.faults.registry import UNDO
 from harness.model.experiment import Experiment, Target
 from harness.plan.targets import choose_targets
 from harness.run.interpret import READY_TIMEOUT_S
@@ -44,7 +45,7 @@ async def _free_nodes(wanted: Target, cluster: Cluster) -> tuple[str, ...]:
     listed = (await cluster.list(NODE_PATH)).items
     targets = choose_targets(wanted, nodes_of(listed))
     for node in listed:
-        claim = claim_of(node) if node["metadata"]["name"] in targets else None
+        claim = claim_of(node, UNDO) if node["metadata"]["name"] in targets else None
         if claim is not None:
             name = node["metadata"]["name"]
             fix = "wait for it, or take its changes off with `taintlab recover`"

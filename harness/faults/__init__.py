@@ -1,5 +1,5 @@
-"""Faults: each says how a node must change, and how to change it back so that it is exactly as it was.
+"""The kinds of faults, one file each: the value, its YAML shape and checks, its driver and its undo.
 
-`claim_record` is the undo record as a value, `claim` computes the patches that carry it, `nodes` does guarded writes
-and undoes them, `patience` says how long to keep trying.
+`kind` has what a kind is made of, `registry` all of them, `testing` a fault that does nothing and a driver that checks
+drivers. No kind knows another. docs/how-to/add-a-fault.md adds one.
 """

@@ -202,11 +202,10 @@ class _Reader:
 
 def default_of(field: Field) -> object:
     """The value of the field's default, read as if it had been written. TypeError if the declaration is wrong."""
-    match field.shape, parse(field.default or "", file="the declaration").documents:
-        case Leaf(parse=parse_leaf), (Scalar() as node,):
-            return parse_leaf(node)
-        case _:
-            raise TypeError(f"only a scalar can have a default: {field.key}")
+    documents = parse(field.default or "", file="the declaration").documents
+    if isinstance(field.shape, Leaf) and len(documents) == 1 and isinstance(documents[0], Scalar):
+        return field.shape.parse(documents[0])
+    raise TypeError(f"only a scalar can have a default: {field.key}")
 
 
 def label(path: Path) -> str:
@@ -230,5 +229,5 @@ def example(field: Field) -> str:
             return f"write {field.key}: [...]"
         case Record(fields=fields):
             return f"write {field.key}: {{{', '.join(f'{f.key}: ...' for f in fields if f.required) or '...'}}}"
-        case _:
+        case Pairs() | OneOf() | Short():
             return f"write {field.key}: {{...}}"

@@ -105,19 +105,17 @@ def _entry(envelope: _Envelope, fact: events.Fact | events.Retired) -> events.En
 
 def _require_sense(fact: events.Fact) -> None:
     """What types alone do not say, and the judges rely on."""
-    match fact:
-        case events.RunStarted(mono_ns=mono_ns) if not 0 <= mono_ns < 1 << 62:
+    if isinstance(fact, events.RunStarted):
+        if not 0 <= fact.mono_ns < 1 << 62:
             raise ValueError("no clock shows that - at `$.mono_ns`")
-        case events.NodeSeen(taints=taints):
-            msgspec.convert(taints, list[_Taint])
-        case events.PodSeen(tolerations=tolerations):
-            msgspec.convert(tolerations, list[_Toleration])
-            tolerations_from_api(tolerations)
-        case events.StepInvoked(action=Action.PHASE, subject=subject):
-            msgspec.convert(subject, PhaseName)
-        case events.Sample(labels=labels) if "t_s" in labels:
-            second = float(labels["t_s"])
-            if not abs(second) <= MAX_T_NS / 1e9:
-                raise ValueError("no second of a run - at `$.labels.t_s`")
-        case _:
-            pass
+    elif isinstance(fact, events.NodeSeen):
+        msgspec.convert(fact.taints, list[_Taint])
+    elif isinstance(fact, events.PodSeen):
+        msgspec.convert(fact.tolerations, list[_Toleration])
+        tolerations_from_api(fact.tolerations)
+    elif isinstance(fact, events.StepInvoked) and fact.action == Action.PHASE:
+        msgspec.convert(fact.subject, PhaseName)
+    elif isinstance(fact, events.Sample) and "t_s" in fact.labels:
+        second = float(fact.labels["t_s"])
+        if not abs(second) <= MAX_T_NS / 1e9:
+            raise ValueError("no second of a run - at `$.labels.t_s`")

@@ -9,24 +9,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness.errors import UsageError
+from harness.formats.values import format_duration
 from harness.impact import EXPECTATIONS, Change, PolicyPlan, PredictedEvictions, assess, judge
 from harness.impact.applied import applied, counted_budgets
 from harness.impact.evictions import pods_on
 from harness.impact.impact import workload_of
 from harness.impact.request import PlanInput
-from harness.model.experiment import (
-    CordonFault,
-    Experiment,
-    Manifest,
-    PhaseName,
-    RestartFault,
-    TaintFault,
-    TolerationsFault,
-)
+from harness.model.experiment import Experiment, Manifest, PhaseName
+from harness.model.faults import Fault
 from harness.model.finding import Expectation
 from harness.model.state import ClusterState
 from harness.plan.predict import predict_planned
-from harness.plan.schedule import describe, make_steps
+from harness.plan.schedule import make_steps
 from harness.plan.targets import choose_targets
 from harness.semantics.eviction.settings import Settings
 from harness.snapshot.manifests import new_pods, with_objects
@@ -40,17 +34,12 @@ def plan_experiment(experiment: Experiment, seen: PlanInput, expectations: Seque
     here = replace(inventory, pods=pods)
     steps = make_steps(experiment, targets)
     predictions = {p.pod: p for p in predict_planned(experiment, steps, targets, here, seen.settings)}
-    change = Change(
-        targets=targets,
-        taints=tuple(fault.taint for fault in experiment.faults if isinstance(fault, TaintFault)),
-        cordon=any(isinstance(fault, CordonFault) for fault in experiment.faults),
-    )
-    known = (TaintFault, CordonFault, RestartFault, TolerationsFault)
-    unplanned = tuple(
-        f"what {describe(f)} does: plans do not know this fault" for f in experiment.faults if not isinstance(f, known)
-    )
+    marks = [fault.mark for fault in experiment.faults if fault.mark is not None]
+    taints = tuple(mark.taint for mark in marks if mark.taint is not None)
+    change = Change(targets, taints, cordon=any(mark.taint is None for mark in marks))
+    unplanned = tuple(f"{fault}: {fault.unplanned}" for fault in experiment.faults if fault.unplanned)
     departures = PredictedEvictions(pods, tuple(predictions[pod.key] for pod in pods))
-    words = [describe(fault) for fault in experiment.faults]
+    words = [_words(fault) for fault in experiment.faults]
     impact = assess(inventory, change, departures, seen.settings, words=words)
     impact = replace(impact, notes=seen.notes + notes, unplanned=unplanned)
     return judge(impact, _expectations(experiment, expectations), source=seen.source, title=experiment.name)
@@ -63,6 +52,12 @@ def _expectations(experiment: Experiment, asked: Sequence[Expectation]) -> tuple
     outage, served = EXPECTATIONS["no-outage"], _served(experiment)
     narrowed = outage if served is None else replace(outage, subject=f"Service {served}")
     return tuple(dict.fromkeys(narrowed if each == outage else each for each in (*asked, outage)))
+
+
+def _words(fault: Fault) -> str:
+    """What is done and when, counted from the start of the fault phase: ``taint spot=x:NoExecute at 5s for 10s``."""
+    at = f" at {format_duration(fault.at_s)}" if fault.at_s else ""
+    return f"{fault}{at}" + (f" for {format_duration(fault.for_s)}" if fault.for_s is not None else "")
 
 
 def _served(experiment: Experiment) -> str | None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from harness.model.taints import Taint, Toleration
+from harness.model.faults import Fault
+from harness.model.requirement import Requirement as Requirement  # selectors are part of an experiment's words
 
 
 class PhaseName(StrEnum):
@@ -46,21 +47,6 @@ class Phases:
 
 
 @dataclass(frozen=True, slots=True)
-class Requirement:
-    """One term of a label selector: `values` empty and `negated` False means "has the label", negated "has it not"."""
-
-    key: str
-    values: tuple[str, ...] = ()
-    negated: bool = False
-
-    def matches(self, labels: Mapping[str, str]) -> bool:
-        """Kubernetes' rule: ``!=`` and ``notin`` also match objects without the label."""
-        if not self.values:
-            return (self.key in labels) != self.negated
-        return (labels.get(self.key) in self.values) != self.negated
-
-
-@dataclass(frozen=True, slots=True)
 class Target:
     """Which nodes are meant. `names` (exact) or `selector` (all requirements must hold); `count` None means all that
     match.
@@ -70,52 +56,6 @@ class Target:
     selector: tuple[Requirement, ...] = ()
     count: int | None = None
     seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class TaintFault:
-    """Put a taint on every target, `at_s` seconds into the fault phase; taken off after `for_s`, or at the phase's
-    end (None).
-    """
-
-    taint: Taint
-    at_s: float = 0.0
-    for_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TolerationsFault:
-    """Replace the tolerations of the workload's pods that match `selector`, `at_s` seconds into the fault phase. Not
-    undone: pods are
-    the workload's own, applied and removed by the run.
-    """
-
-    selector: tuple[Requirement, ...]
-    tolerations: tuple[Toleration, ...]
-    at_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class RestartFault:
-    """SIGKILL a control-plane component of the lab and start it again, `at_s` seconds into the fault phase. Lab
-    only.
-    """
-
-    component: str
-    at_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class CordonFault:
-    """Set spec.unschedulable on every target, `at_s` seconds into the fault phase; undone after `for_s` or at the
-    phase's end.
-    """
-
-    at_s: float = 0.0
-    for_s: float | None = None
-
-
-Fault = TaintFault | TolerationsFault | RestartFault | CordonFault
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,14 @@ class Watched(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class WatchNeed:
     """`watch` must be in sight. `namespaces`: only what is in these; None: in the whole cluster."""
 
     watch: Watched
     namespaces: frozenset[str] | None = None
 
 
-def union(needs: Iterable[Need]) -> Mapping[Watched, frozenset[str] | None]:
+def union(needs: Iterable[WatchNeed]) -> Mapping[Watched, frozenset[str] | None]:
     """What to watch so that each need is met: by resource, its namespaces (None: the whole cluster)."""
     out: dict[Watched, frozenset[str] | None] = {}
     for need in needs:

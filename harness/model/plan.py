@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.model.experiment import Fault, PhaseName
+from harness.model.experiment import PhaseName
+from harness.model.faults import Fault
 from harness.model.words import Outcome
 
 
@@ -26,8 +27,7 @@ class Action(StrEnum):
 class Step:
     """One thing to do. `at_s` counts from the start of warmup (None: when the step before is done).
 
-    `phase` for PHASE steps; `fault` (index into `faults` of the experiment, with `node` or the pod selector as
-    `subject`) for INJECT and HEAL.
+    `phase` for PHASE steps; `fault` for INJECT and HEAL, with one of its subjects as `subject`.
     """
 
     id: str

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
-from harness.model.experiment import Experiment, RestartFault, TaintFault, TolerationsFault
+from harness.model.experiment import Experiment
+from harness.model.faults import PlannedCluster, PlannedPod
 from harness.model.plan import Action, Prediction, Step
-from harness.model.scenario import (
-    Component,
-    Restart,
-    Scenario,
-    SetTaints,
-    SetTolerations,
-    Write,
-    scenario_node,
-    scenario_pod,
-)
-from harness.model.state import ClusterState, Node
-from harness.model.taints import Taint, with_taints
+from harness.model.scenario import Scenario, SetTaints, Write, scenario_node, scenario_pod
+from harness.model.state import ClusterState
+from harness.model.words import Outcome
 from harness.semantics.eviction import predict
 from harness.semantics.eviction.settings import Settings
 
@@ -32,38 +25,47 @@ def predict_planned(
     until_s = experiment.phases.fault_s + experiment.phases.recovery_s - zero_s
     pods = tuple(scenario_pod(pod) for pod in world.pods if pod.node in targets)
     nodes = tuple(map(scenario_node, world.nodes))
-    writes = tuple(_planned_writes(steps, world, zero_s))
+    namespaces = {manifest.namespace or "default" for manifest in experiment.workload}
+    writes = tuple(_planned_writes(steps, world, namespaces, zero_s))
     scenario = Scenario(nodes, pods, writes, max(until_s, 0.0))
-    return _predictions(scenario, settings)
+    unsure = _unplanned(experiment, world, namespaces)
+    return tuple(_with_doubt(p, unsure.get(p.pod, "")) for p in _predictions(scenario, settings))
 
 
-def _planned_writes(steps: Sequence[Step], world: ClusterState, zero_s: float) -> Iterator[Write]:
-    taints = {node.name: node.taints for node in world.nodes}
+def _unplanned(experiment: Experiment, world: ClusterState, namespaces: Collection[str]) -> dict[str, str]:
+    """What the writes of a fault leave out of what it does to a pod, by the pod's key."""
+    out: dict[str, str] = {}
+    for fault in experiment.faults:
+        selector = fault.pods_with
+        if fault.unplanned and selector is not None:
+            pods = (pod for pod in world.pods if pod.template.namespace in namespaces)
+            meant = [pod.key for pod in pods if all(term.matches(pod.template.labels) for term in selector)]
+            out.update(dict.fromkeys(meant, f"{fault}: {fault.unplanned}"))
+    return out
+
+
+def _with_doubt(prediction: Prediction, why: str) -> Prediction:
+    """The prediction, or `unsure` because of `why`."""
+    if not why:
+        return prediction
+    return replace(prediction, outcome=Outcome.UNSURE, earliest_s=None, latest_s=None, because=why)
+
+
+def _planned_writes(
+    steps: Sequence[Step], world: ClusterState, namespaces: Collection[str], zero_s: float
+) -> Iterator[Write]:
+    """The writes of every injection and heal, in the order of the steps, each at its step's time."""
+    before = {node.name: node.taints for node in world.nodes}
+    taints = dict(before)
+    pods = tuple(PlannedPod(pod.key, pod.template.labels) for pod in world.pods if pod.template.namespace in namespaces)
     for step in steps:
-        at_s = (step.at_s or 0.0) - zero_s
-        match step.action, step.fault:
-            case Action.INJECT, TaintFault(taint=taint):
-                taints[step.subject] = with_taints(taints[step.subject], [taint])
-                yield SetTaints(at_s, step.subject, taints[step.subject])
-            case Action.HEAL, TaintFault(taint=taint):
-                original = next(node for node in world.nodes if node.name == step.subject)
-                taints[step.subject] = _without(taints[step.subject], taint, original)
-                yield SetTaints(at_s, step.subject, taints[step.subject])
-            case Action.INJECT, TolerationsFault(selector=selector, tolerations=tolerations):
-                for pod in world.pods:
-                    if all(term.matches(pod.template.labels) for term in selector):
-                        yield SetTolerations(at_s, pod.key, tolerations)
-            case Action.INJECT, RestartFault(component=component) if component in set(Component):
-                yield Restart(at_s, Component(component))
-            case _:
-                pass  # a cordon evicts nobody; restarts of other components do not touch timers
-
-
-def _without(taints: tuple[Taint, ...], taint: Taint, original: Node) -> tuple[Taint, ...]:
-    before = next((there for there in original.taints if there.identity == taint.identity), None)
-    if before is not None:
-        return with_taints(taints, [before])
-    return tuple(there for there in taints if there.identity != taint.identity)
+        if step.fault is None:
+            continue
+        foresee = step.fault.writes if step.action is Action.INJECT else step.fault.undo_writes
+        for write in foresee(step.subject, PlannedCluster(before, taints, pods), (step.at_s or 0.0) - zero_s):
+            if isinstance(write, SetTaints):
+                taints[write.node] = write.taints
+            yield write
 
 
 def _predictions(scenario: Scenario, settings: Settings) -> tuple[Prediction, ...]:

@@ -15,10 +15,9 @@ from typing import Any
 from harness.history.index import HistoryIndex
 from harness.history.read import History
 from harness.model import events
-from harness.model.experiment import Experiment, RestartFault
+from harness.model.faults import PlannedCluster
 from harness.model.plan import Action, Plan, Prediction
 from harness.model.scenario import (
-    Component,
     ConditionStatus,
     ConditionType,
     CreatePod,
@@ -60,9 +59,7 @@ class _PodState:
     deleting: bool
 
 
-def predict_observed(
-    experiment: Experiment, plan: Plan, history: History, settings: Settings, *, horizon_ns: int
-) -> tuple[Prediction, ...]:
+def predict_observed(plan: Plan, history: History, settings: Settings, *, horizon_ns: int) -> tuple[Prediction, ...]:
     """What had to become of every pod that was on a target, given what happened; second 0 is the first acknowledged
     injection.
 
@@ -76,7 +73,7 @@ def predict_observed(
     if injection is None or injection.ended_ns is None:
         return ()
     replay = _Replay(set(plan.targets), injection.invoked_ns, injection.ended_ns, index)
-    replay.restarts(index, experiment)
+    replay.restarts(index, plan)
     for entry in history.entries:
         if entry.t_ns > horizon_ns:
             break
@@ -147,13 +144,14 @@ class _Replay:
         self.lacks_grace: set[str] = set()
         self.lacks_readiness = ""
 
-    def restarts(self, index: HistoryIndex, experiment: Experiment) -> None:
-        """Restarts of components that matter, at the instant they were asked for."""
-        components = {f.component for f in experiment.faults if isinstance(f, RestartFault)}
-        for deed in index.steps:
-            known = deed.subject in components and deed.subject in set(Component)
-            if deed.action == Action.INJECT and known and deed.outcome == StepResult.DONE:
-                self._writes.append(Restart(self._at(deed.invoked_ns), Component(deed.subject)))
+    def restarts(self, index: HistoryIndex, plan: Plan) -> None:
+        """What our faults do that no watch shows: restarts of components, at the instant they were asked for."""
+        faults = {step.id: step.fault for step in plan.steps if step.action is Action.INJECT}
+        for record in index.steps:
+            fault = faults.get(record.step)
+            if fault is not None and record.outcome == StepResult.DONE:
+                writes = fault.writes(record.subject, PlannedCluster({}, {}), self._at(record.invoked_ns))
+                self._writes += [write for write in writes if isinstance(write, Restart)]
 
     def _at(self, t_ns: int) -> float:
         return (t_ns - self._zero_ns) / 1e9

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.model.experiment import (
-    CordonFault,
-    Experiment,
-    Fault,
-    PhaseName,
-    RestartFault,
-    TaintFault,
-    TolerationsFault,
-)
+from harness.model.experiment import Experiment, PhaseName
 from harness.model.plan import Action, Step
 
 
@@ -40,37 +32,10 @@ def _fault_steps(experiment: Experiment, targets: Sequence[str]) -> list[Step]:
     end_s = experiment.phases.fault_s
     timed: list[tuple[float, int, Step]] = []
     for number, fault in enumerate(experiment.faults):
-        for subject in _subjects(fault, targets):
-            label = f"{number}:{describe(fault)}" + (f"@{subject}" if subject else "")
+        until_s = end_s if fault.for_s is None else min(end_s, fault.at_s + fault.for_s)
+        for subject in fault.subjects(targets):
+            label = f"{number}:{fault}" + (f"@{subject}" if subject else "")
             timed.append((fault.at_s, 0, Step(f"inject-{label}", Action.INJECT, subject, fault.at_s, fault=fault)))
-            match fault:
-                case TaintFault(for_s=for_s, at_s=at_s) | CordonFault(for_s=for_s, at_s=at_s):
-                    until_s = end_s if for_s is None else min(end_s, at_s + for_s)
-                    heal = Step(f"heal-{label}", Action.HEAL, subject, until_s, fault=fault)
-                    timed.append((until_s, 1, heal))
-                case _:
-                    pass  # workload pods and components need no undo
+            if fault.is_undone:
+                timed.append((until_s, 1, Step(f"heal-{label}", Action.HEAL, subject, until_s, fault=fault)))
     return [step for _, _, step in sorted(timed, key=lambda item: item[:2])]
-
-
-def _subjects(fault: Fault, targets: Sequence[str]) -> Sequence[str]:
-    match fault:
-        case TaintFault() | CordonFault():
-            return targets
-        case RestartFault(component=component):
-            return (component,)
-        case TolerationsFault():
-            return ("",)
-
-
-def describe(fault: Fault) -> str:
-    """A fault in a few words: ``taint spot=true:NoExecute``."""
-    match fault:
-        case TaintFault(taint=taint):
-            return f"taint {taint}"
-        case TolerationsFault(selector=selector):
-            return "tolerations of " + ",".join(f"{term.key}={'|'.join(term.values)}" for term in selector)
-        case RestartFault(component=component):
-            return f"restart {component}"
-        case CordonFault():
-            return "cordon"

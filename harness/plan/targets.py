@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 from harness.errors import UsageError
-from harness.model.experiment import Requirement, Target
+from harness.model.experiment import Target
 from harness.model.state import Node
 
 
@@ -29,17 +29,9 @@ def choose_targets(target: Target, nodes: Sequence[Node]) -> tuple[str, ...]:
         candidates = [node for node in nodes if all(term.matches(node.labels) for term in target.selector)]
     wanted = len(candidates) if target.count is None else target.count
     if not candidates or len(candidates) < wanted:
-        asked = ",".join(map(_spell, target.selector)) or "every node"
+        asked = ",".join(map(str, target.selector)) or "every node"
         raise UsageError(
             f"target: {len(candidates)} nodes match {asked}, the experiment asks for {wanted or 'at least 1'}"
         )
     ranked = sorted(candidates, key=lambda node: hashlib.sha256(f"{target.seed}/{node.name}".encode()).digest())
     return tuple(sorted(node.name for node in ranked[:wanted]))
-
-
-def _spell(term: Requirement) -> str:
-    if not term.values:
-        return f"!{term.key}" if term.negated else term.key
-    if len(term.values) == 1:
-        return f"{term.key}{'!=' if term.negated else '='}{term.values[0]}"
-    return f"{term.key} {'notin' if term.negated else 'in'} ({', '.join(term.values)})"

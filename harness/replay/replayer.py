@@ -226,8 +226,8 @@ class Replayer:
                 await self._components.restart(component.value)
             case DeleteNode() | StopHeartbeat() | StartHeartbeat() | SetCondition():
                 raise UsageError(f"a replay cannot perform {type(write).__name__}")
-            case _:
-                assert_never(write)
+            case _ as never:
+                assert_never(never)
 
     async def _delete(self, stage: _Stage, pod: str) -> None:
         sighting = stage.sightings.setdefault(pod, _Sighting())

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from harness.clock import Clock
 from harness.cluster.ports import LoadDriver, Metrics, Progress
 from harness.history.record import Recorder
-from harness.model.experiment import Experiment, Fault
+from harness.model.experiment import Experiment
+from harness.model.faults import Fault
 from harness.model.plan import Step
 from harness.model.words import RunState
 from harness.run.observe import Observer

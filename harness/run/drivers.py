@@ -1,29 +1,27 @@
-"""How each kind of fault is done to the cluster and undone: the only writes a run makes beside its own workload."""
+"""Doing faults to the cluster and undoing them: the only writes a run makes beside its own workload.
+
+What each kind of fault does is its driver's (`harness.faults`); here is what they act with, and what is held on nodes.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, assert_never
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from harness.clock import Clock, SystemClock
 from harness.cluster.ledger import Ledger, Record, RecordKind
 from harness.cluster.node_writes import Healed, Held, StillThere, change_node, heal_node, node_path
 from harness.cluster.patience import Patience, to_the_end
 from harness.cluster.ports import Cluster, Components, Json
-from harness.cluster.undo import CORDON, Change, Claim, Holder, cordon, put_taint, renew
-from harness.errors import ClusterError, Conflict, LabError, Refused
+from harness.cluster.undo import Holder, NodeUndo, Put, UndoKinds, changed, ours_on, own_claim, renew
+from harness.errors import ClusterError, Conflict, NotFound, Refused
+from harness.faults.kind import Driver, FaultKind, Receipt, UndoingDriver
 from harness.history.record import Recorder
 from harness.model import events
-from harness.model.experiment import (
-    CordonFault,
-    Fault,
-    Requirement,
-    RestartFault,
-    TaintFault,
-    TolerationsFault,
-)
+from harness.model.faults import Fault
+from harness.model.requirement import Requirement
 from harness.run.observe import Observer
 
 HEAL_STEP_S = 30.0
@@ -44,6 +42,7 @@ class Drivers:
         observer: Observer,
         recorder: Recorder,
         ledger: Ledger,
+        kinds: Sequence[FaultKind[Any]],
         run_id: str,
         deadline: str,
         namespaces: frozenset[str],
@@ -51,9 +50,12 @@ class Drivers:
         heartbeat: str | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """`deadline`: RFC 3339, when the fault should be over. `namespaces`: where the workload's pods are. `holder`:
-        this process. `heartbeat`: RFC 3339, now. `clock`: for waiting between tries.
+        """`kinds`: those that the faults may be of. `deadline`: RFC 3339, when the fault should be over. `namespaces`:
+        where the workload's pods are. `holder`: this process. `heartbeat`: RFC 3339, now. `clock`: for waiting
+        between tries.
         """
+        self._drivers: dict[type[Fault], Driver[Any]] = {kind.value: kind.driver for kind in kinds}
+        self._undo_kinds: UndoKinds = {kind.change.kind: kind.change for kind in kinds if kind.change is not None}
         self._cluster = cluster
         self._components = components
         self._observer = observer
@@ -69,46 +71,26 @@ class Drivers:
         self._intended: dict[str, tuple[str, str]] = {}
         self._lost: set[str] = set()
 
-    async def inject(self, fault: Fault, subject: str) -> dict[str, Any]:
+    async def inject(self, fault: Fault, subject: str) -> Receipt:
         """Do `fault` to `subject`; what the answer said. Refused, Conflict, Indeterminate and OSError (the ledger
-        cannot be written: nothing was changed) go to the caller.
+        cannot be written: nothing was changed) go to the caller; KeyError for a kind that was not handed in.
         """
-        match fault:
-            case TaintFault(taint=taint):
-                return await self._change(subject, lambda node: put_taint(node, taint, **self._owner()))
-            case CordonFault():
-                return await self._change(subject, lambda node: cordon(node, **self._owner()))
-            case TolerationsFault(selector=selector, tolerations=tolerations):
-                return await self._set_tolerations(selector, [t.to_api() for t in tolerations])
-            case RestartFault(component=component):
-                if self._components is None:
-                    raise LabError(f"restart {component}: only the lab's components can be restarted")
-                await self._components.restart(component)
-                return {}
-            case _ as never:
-                assert_never(never)
+        return await self._drivers[type(fault)].inject(fault, subject, self._context(HEAL_STEP_S))
 
     async def heal(
         self, fault: Fault, node: str, *, deadline_ns: int | None = None, give_up: asyncio.Event | None = None
-    ) -> dict[str, Any]:
-        """Undo one fault on one node, others of this run stay; what was found. ClusterError when it is not undone.
+    ) -> Receipt:
+        """Undo one fault on one subject, others of this run stay; what was found. ClusterError when it is not undone,
+        TypeError for a kind that is never undone.
 
         Tries until `deadline_ns` (monotonic; default `HEAL_STEP_S` from now) or until `give_up` is set. The answer has
         ``found_missing`` when somebody else had taken our change off, ``gone`` when the node is not there any more,
         ``left_alone`` when somebody else changed it since.
         """
-        if deadline_ns is None:
-            deadline_ns = self._clock.now().mono_ns + int(HEAL_STEP_S * 1e9)
-        patience = Patience(self._clock, deadline_ns, give_up)
-        match fault:
-            case TaintFault(taint=taint):
-                return await self._heal_one(node, taint.identity, patience)
-            case CordonFault():
-                return await self._heal_one(node, CORDON, patience)
-            case TolerationsFault() | RestartFault():
-                return {}  # pods go with the workload; a restarted component is back by itself
-            case _ as never:
-                assert_never(never)
+        driver = self._drivers[type(fault)]
+        if not isinstance(driver, UndoingDriver):
+            raise TypeError(f"{fault} is not undone: the plan has no heal for it")
+        return await driver.heal(fault, node, self._context(HEAL_STEP_S, deadline_ns, give_up))
 
     async def heal_all(self, deadline_ns: int, give_up: asyncio.Event | None = None) -> list[str]:
         """Undo whatever is still ours on any node we touched; what is not undone, or not known to be, one line each.
@@ -140,19 +122,32 @@ class Drivers:
 
         await asyncio.gather(*(one(held) for held in list(self._held.values())))
 
-    def _owner(self) -> dict[str, Any]:
-        return {
-            "run": self._run_id,
-            "deadline": self._deadline,
-            "holder": self._holder,
-            "heartbeat": self._heartbeat,
-        }
+    def _context(
+        self, seconds: float, deadline_ns: int | None = None, give_up: asyncio.Event | None = None
+    ) -> _Context:
+        if deadline_ns is None:
+            deadline_ns = self._clock.now().mono_ns + int(seconds * 1e9)
+        reverting = Patience(self._clock, deadline_ns, give_up)
+        return _Context(self, self._cluster, self._components, reverting)
 
-    async def _change(self, name: str, compute: Callable[[Json], dict[str, Any]]) -> dict[str, Any]:
+    def _pods(self, selector: Sequence[Requirement]) -> list[Json]:
+        return [
+            pod
+            for pod in self._observer.pods
+            if pod["metadata"]["namespace"] in self._namespaces
+            and not pod["metadata"].get("deletionTimestamp")
+            and all(term.matches(pod["metadata"].get("labels") or {}) for term in selector)
+        ]
+
+    async def _change(self, name: str, put: Put) -> Receipt:
         held = self._held.setdefault(name, Held(name))
+        ours = NodeUndo(self._run_id, self._deadline, holder=self._holder, heartbeat=self._heartbeat)
 
-        async def intend(uid: str, claim: Claim) -> None:
+        async def intend(uid: str, claim: NodeUndo) -> None:
             await self._intend(name, uid, claim)
+
+        def compute(node: Json) -> tuple[dict[str, Any], NodeUndo]:
+            return changed(node, put, ours, self._undo_kinds)
 
         async with held.lock:
             before = held.claim
@@ -160,11 +155,24 @@ class Drivers:
                 after = await change_node(self._cluster, held, compute, intend=intend, clock=self._clock)
             except Refused:
                 # What the ledger says must not outlive the refusal: it would be undone on a later recovery.
-                await self._best_effort_intend(held, before or Claim(self._run_id, self._deadline))
+                await self._best_effort_intend(held, before or NodeUndo(self._run_id, self._deadline))
                 raise
         return {"resourceVersion": after["metadata"]["resourceVersion"]}
 
-    async def _intend(self, name: str, uid: str, claim: Claim) -> None:
+    async def _is_reverted(self, name: str, what: str) -> bool:
+        held = self._held.get(name)
+        try:
+            node = await self._cluster.get(node_path(name))
+        except NotFound:
+            return True
+        if held is not None and held.uid and node["metadata"]["uid"] != held.uid:
+            return True
+        claim = own_claim(node, self._run_id, self._undo_kinds) or NodeUndo(self._run_id, self._deadline)
+        if held is not None and held.claim is not None:
+            claim = claim.joined(held.claim)
+        return not ours_on(node, claim, self._undo_kinds, what)
+
+    async def _intend(self, name: str, uid: str, claim: NodeUndo) -> None:
         """Into the ledger, unless it says so already. In a thread: an fsync may take long."""
         undo = claim.to_json()
         if self._intended.get(name) == (uid, undo):
@@ -173,14 +181,14 @@ class Drivers:
         await self._ledger.intend_soon(record)
         self._intended[name] = (uid, undo)
 
-    async def _best_effort_intend(self, held: Held, claim: Claim) -> None:
+    async def _best_effort_intend(self, held: Held, claim: NodeUndo) -> None:
         if held.name in self._intended:
             try:
                 await self._intend(held.name, held.uid, claim)
             except (OSError, RuntimeError):
                 return  # the ledger then says more than there is: a heal finds nothing of it and says so
 
-    async def _heal_one(self, name: str, what: Change, patience: Patience) -> dict[str, Any]:
+    async def _revert(self, name: str, what: str, patience: Patience) -> Receipt:
         held = self._held.get(name)
         if held is None:
             return {}  # its injection never began
@@ -224,7 +232,7 @@ class Drivers:
             return ""  # the node was seen healed; the ledger keeps the record open, and recover looks again
         return ""
 
-    async def _undo(self, held: Held, patience: Patience, what: Change | None) -> Healed:
+    async def _undo(self, held: Held, patience: Patience, what: str | None) -> Healed:
         """Heal with the lock held, told in the history as far as that can be written."""
         record_id = f"node:{held.name}"
         self._tell(events.HealInvoked(record_id, held.name))
@@ -236,6 +244,7 @@ class Drivers:
                 held.claim,
                 run=self._run_id,
                 patience=patience,
+                kinds=self._undo_kinds,
                 uid=held.uid,
                 what=what,
                 fence_first=held.unsettled,
@@ -259,7 +268,7 @@ class Drivers:
             node = await self._cluster.get(node_path(held.name))
             if node["metadata"]["uid"] != held.uid:
                 return  # another node: ours is gone, and its claim with it
-            patch = renew(node, self._run_id, heartbeat)
+            patch = renew(node, self._run_id, heartbeat, self._undo_kinds)
             if patch is None:
                 self._tell_lost(held.name)
                 return
@@ -287,15 +296,32 @@ class Drivers:
         except (OSError, ValueError):
             return  # the recorder remembers that it failed; a full disk must not leave a taint on a node
 
-    async def _set_tolerations(self, selector: tuple[Requirement, ...], tolerations: list[Json]) -> dict[str, Any]:
-        changed = []
-        for pod in self._observer.pods:
-            meta = pod["metadata"]
-            ours = meta["namespace"] in self._namespaces and all(
-                term.matches(meta.get("labels") or {}) for term in selector
-            )
-            if ours and not meta.get("deletionTimestamp"):
-                path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}"
-                await self._cluster.merge_patch(path, {"spec": {"tolerations": tolerations}})
-                changed.append(f"{meta['namespace']}/{meta['name']}")
-        return {"pods": changed}
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """See `harness.faults.kind.FaultContext`. `reverting`: until when a revert is tried again."""
+
+    drivers: Drivers
+    cluster: Cluster
+    components: Components | None
+    reverting: Patience
+
+    def patience(self, seconds: float) -> Patience:
+        """See `FaultContext`."""
+        return self.reverting.until(self.reverting.clock.now().mono_ns + int(seconds * 1e9))
+
+    def pods(self, selector: Sequence[Requirement]) -> list[Json]:
+        """See `FaultContext`."""
+        return self.drivers._pods(selector)
+
+    async def change_node(self, name: str, put: Put) -> Receipt:
+        """See `FaultContext`."""
+        return await self.drivers._change(name, put)
+
+    async def revert_node(self, name: str, what: str) -> Receipt:
+        """See `FaultContext`."""
+        return await self.drivers._revert(name, what, self.reverting)
+
+    async def is_reverted(self, name: str, what: str) -> bool:
+        """See `FaultContext`."""
+        return await self.drivers._is_reverted(name, what)

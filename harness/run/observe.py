@@ -16,7 +16,7 @@ from harness.cluster.watch import Watcher
 from harness.errors import ClusterError
 from harness.history.record import Recorder
 from harness.model import events, wellknown
-from harness.model.needs import Need, Watched, union
+from harness.model.needs import Watched, WatchNeed, union
 from harness.model.taints import taints_from_api, tolerations_from_api
 from harness.model.words import Change
 from harness.run.closing import close_list
@@ -29,7 +29,7 @@ _PLACES = {
     Watched.NODES: ("/api/v1", "nodes"),
     Watched.ENDPOINT_SLICES: ("/apis/discovery.k8s.io/v1", "endpointslices"),
 }
-_ALWAYS = (Need(Watched.PODS), Need(Watched.NODES))
+_ALWAYS = (WatchNeed(Watched.PODS), WatchNeed(Watched.NODES))
 """Without these there is no run: targets, and what is on them."""
 START_S = 60.0
 """How long the first lists of pods and nodes may take."""
@@ -124,7 +124,7 @@ def slice_seen(change: Change, obj: Json) -> events.EndpointSeen:
 class Observer:
     """The live picture. Steps wait on it with `until`; everything it learns is in the history first."""
 
-    def __init__(self, cluster: Cluster, recorder: Recorder, needs: Iterable[Need] = ()) -> None:
+    def __init__(self, cluster: Cluster, recorder: Recorder, needs: Iterable[WatchNeed] = ()) -> None:
         """Watches what `needs` names, beside the pods and nodes of the whole cluster. Nothing is watched until `start`.
 
         A need in one namespace is watched there alone. Needs in several are one watch of the whole cluster: several

@@ -18,10 +18,12 @@ from typing import Any
 from harness.clock import SystemClock
 from harness.cluster.ledger import Header, Ledger
 from harness.cluster.ports import Json
+from harness.faults.registry import FAULTS
+from harness.faults.taint import TaintFault
 from harness.history.query import step_records
 from harness.history.read import read_history
 from harness.history.record import Recorder
-from harness.model.experiment import Expect, Experiment, Guard, LabWish, Phases, TaintFault, Target
+from harness.model.experiment import Expect, Experiment, Guard, LabWish, Phases, Target
 from harness.model.taints import Effect, Taint
 from harness.plan.schedule import make_steps
 from harness.run.context import RunContext
@@ -87,6 +89,7 @@ async def measure(folder: Path, nodes: tuple[str, ...]) -> None:
             observer=observer,
             recorder=recorder,
             ledger=ledger,
+            kinds=FAULTS,
             run_id=RUN,
             deadline=now.wall,
             namespaces=frozenset(),

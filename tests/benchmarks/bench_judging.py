@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from harness.check.judge import judge
 from harness.check.record import RunRecord
 from harness.check.result import result_of
+from harness.faults.taint import TaintFault
 from harness.history.read import History
 from harness.model import events
 from harness.model.experiment import (
@@ -31,7 +32,6 @@ from harness.model.experiment import (
     PhaseName,
     Phases,
     RecoveryExpectation,
-    TaintFault,
     Target,
 )
 from harness.model.plan import Action, Plan, Prediction, Step

@@ -24,7 +24,7 @@ from harness.cluster.patience import Patience
 from harness.cluster.ports import Json
 from harness.cluster.undo import Holder
 from harness.errors import ClusterError
-from harness.model.experiment import Fault
+from harness.model.faults import Fault
 from harness.model.words import RunState
 from harness.run import heartbeat
 from harness.run.context import RunContext

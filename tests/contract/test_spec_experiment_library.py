@@ -19,6 +19,7 @@ from harness.wiring.experiments import experiment_files, read_experiment
 LIBRARY = Path(__file__).parents[2] / "experiments"
 NODES = (("general-1", "general"), ("general-2", "general"), ("spot-1", "spot"), ("spot-2", "spot"))
 STAYS = None
+UNSURE = "unsure"
 
 
 def world_of(experiment: Experiment) -> ClusterState:
@@ -64,9 +65,11 @@ def world_of(experiment: Experiment) -> ClusterState:
         ("07", {"eviction-loop": (5.0, 6.0)}),
         ("08", {"guarded": (0.0, 1.0)}),
         ("09", {"guarded": STAYS}),
+        ("10", {"guarded": UNSURE}),
+        ("11", {"guarded": STAYS}),
     ],
 )
-def test_header_says_what_is_predicted(number: str, left_after_s: dict[str, tuple[float, float] | None]) -> None:
+def test_header_says_what_is_predicted(number: str, left_after_s: dict[str, tuple[float, float] | str | None]) -> None:
     (file,) = LIBRARY.glob(f"{number}-*.yaml")
     experiment = read_experiment(file)
     world = world_of(experiment)
@@ -82,6 +85,8 @@ def test_header_says_what_is_predicted(number: str, left_after_s: dict[str, tupl
         expected = left_after_s[kind]
         if expected is STAYS:
             assert prediction.outcome == "survives", prediction
+        elif isinstance(expected, str):
+            assert prediction.outcome == expected, prediction
         else:
             assert prediction.outcome == "evicted", prediction
             assert prediction.earliest_s is not None

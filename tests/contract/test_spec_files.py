@@ -10,9 +10,10 @@ import pytest
 
 from harness.cli import main
 from harness.errors import InvalidFile
+from harness.faults.tolerations import TolerationsFault
 from harness.formats.document import MAX_BYTES, read_text
 from harness.formats.experiment.manifests import read_manifests
-from harness.model.experiment import Requirement, TolerationsFault
+from harness.model.experiment import Requirement
 from harness.model.taints import Effect, Operator, Toleration
 from harness.wiring.experiments import experiment_files, json_schema, read_experiment, validate
 

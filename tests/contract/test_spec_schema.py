@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from harness.errors import InvalidFile
+from harness.faults.registry import FAULTS
 from harness.formats.document import parse
-from harness.formats.experiment.fields import FILE
+from harness.formats.experiment.fields import file_shape
 from harness.formats.nodes import plain
 from harness.formats.read import default_of
 from harness.formats.script import parse_script
@@ -290,7 +291,7 @@ def records(shape: Shape) -> Iterator[Record]:
             return
 
 
-MODELLED = [record for record in records(FILE) if dataclasses.is_dataclass(record.build)]
+MODELLED = [record for record in records(file_shape(FAULTS)) if dataclasses.is_dataclass(record.build)]
 
 
 @pytest.mark.parametrize("record", MODELLED, ids=lambda record: record.title)

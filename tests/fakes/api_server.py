@@ -33,6 +33,7 @@ import yaml
 from aiohttp import web
 
 from harness.testing import selected
+from tests.fakes.api_eviction import evict
 from tests.fakes.api_http import cut_off, discovery_of, drip, json_answer, scripted
 from tests.fakes.api_rules import FAIR, Answer, Drip, Drop, Hold, HoldAnswer, Match, Rule, Trouble, Weather
 from tests.fakes.api_store import ApiError, Json, Place, Store, place_of
@@ -331,7 +332,7 @@ class ApiServer:
             case "POST", None, None:
                 return 201, store.create(path, seen.body, manager=manager)
             case "POST", _, "eviction":
-                store.delete(path)
+                evict(store, path, seen.body)
                 return 201, {"kind": "Status", "apiVersion": "v1", "status": "Success", "code": 201}
             case "PATCH", _, None | "status":
                 return 200, store.patch(path, seen.body, manager=manager)

@@ -26,6 +26,7 @@ from random import Random
 from harness.cli import main as taintlab
 from harness.cluster.undo import CLAIM_ANNOTATION, claim_of
 from harness.errors import ClusterError, TaintlabError, told
+from harness.faults.registry import UNDO
 from harness.lab.topology import read_topology_file
 from harness.terminal import clean, clean_output, one_line
 from tests.fakes.memory import peak_kib
@@ -137,7 +138,7 @@ def _diffs(folder: Path, rng: Random) -> Case:
 def _claims(_folder: Path, rng: Random) -> Case:
     text = hostile_json(seeds.CLAIM, rng).decode("utf-8", "replace")
     node = {"metadata": {"name": "n", "annotations": {CLAIM_ANNOTATION: text}}, "spec": {}}
-    return _called(partial(claim_of, node))
+    return _called(partial(claim_of, node, UNDO))
 
 
 KINDS: dict[str, tuple[Callable[[Path, Random], Case], frozenset[int]]] = {

@@ -99,6 +99,12 @@ TWINS = (
         right={"guarded": SURVIVED},
         wrong={"guarded": GONE},
     ),
+    Twin(
+        "11-cordon-evicts-nobody",
+        Defect.NO_SCHEDULE_EVICTS,  # a cordoned node gets a NoSchedule taint
+        right={"guarded": SURVIVED},
+        wrong={"guarded": GONE},
+    ),
 )
 
 

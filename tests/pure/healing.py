@@ -14,9 +14,11 @@ from harness.cluster.node_writes import node_path
 from harness.cluster.ports import Json
 from harness.cluster.undo import CLAIM_ANNOTATION, FENCE_ANNOTATION, Holder
 from harness.errors import TaintlabError
+from harness.faults.cordon import CordonFault
+from harness.faults.registry import FAULTS
+from harness.faults.taint import TaintFault
 from harness.history.record import Recorder
 from harness.model import events
-from harness.model.experiment import CordonFault, TaintFault
 from harness.model.taints import Effect, Taint
 from harness.run.drivers import Drivers
 from harness.run.observe import Observer
@@ -77,6 +79,7 @@ class Rig:
             observer=cast(Observer, None),
             recorder=cast(Recorder, self.facts),
             ledger=self.ledger,
+            kinds=FAULTS,
             run_id=RUN,
             deadline="2026-01-01T00:10:00Z",
             namespaces=frozenset(),

@@ -12,22 +12,13 @@ from pathlib import Path
 from harness.check.record import RunRecord
 from harness.check.traffic import traffic_of
 from harness.clock import Instant
+from harness.faults.cordon import CordonFault
+from harness.faults.taint import TaintFault
 from harness.history.read import read_history
 from harness.history.record import Recorder
 from harness.model import events
-from harness.model.experiment import (
-    CordonFault,
-    Expect,
-    Experiment,
-    Fault,
-    Guard,
-    LabWish,
-    Load,
-    Manifest,
-    Phases,
-    TaintFault,
-    Target,
-)
+from harness.model.experiment import Expect, Experiment, Guard, LabWish, Load, Manifest, Phases, Target
+from harness.model.faults import Fault
 from harness.model.needs import Watched
 from harness.model.plan import Action, Plan, Prediction, Step
 from harness.model.taints import Effect, Taint, Toleration

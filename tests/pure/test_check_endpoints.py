@@ -10,6 +10,7 @@ import pytest
 from harness.check.endpoints import EndpointsExpectation
 from harness.check.judge import judge
 from harness.check.record import RunRecord
+from harness.faults.registry import FAULTS
 from harness.history.plain import decode, plain
 from harness.model import events
 from harness.model.experiment import Expect, Experiment, Manifest, PhaseName
@@ -144,7 +145,8 @@ def test_a_phase_that_did_not_take_place_decides_nothing() -> None:
 
 def test_it_is_judged_from_the_folder_as_from_memory() -> None:
     record = record_of(slices((1, 6), (13.1, 3)))
-    again = replace(record, experiment=decode(Experiment, plain(record.experiment)))
+    kinds = [kind.value for kind in FAULTS]
+    again = replace(record, experiment=decode(Experiment, plain(record.experiment), kinds))
     assert again.experiment.expect.checks == {
         "endpoints": {"type": "EndpointsExpectation", "at_least": 4, "phases": ["fault"]}
     }

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import copy
+import json
 import random
 from typing import Any
 
 import pytest
 
-from harness.cluster.undo import (
-    CLAIM_ANNOTATION,
-    CORDON,
-    Change,
-    Claim,
-    Holder,
-    claim_of,
-    cordon,
-    ours_on,
-    parse_claim,
-    put_taint,
-    release,
-    renew,
-)
+from harness.cluster.undo import CLAIM_ANNOTATION, Holder, NodeUndo
 from harness.errors import ClusterError
+from harness.faults.cordon import CordonChange
 from harness.model.taints import Effect, Taint
+from tests.pure.node_undo import CORDON, claim_of, cordon, id_of, ours_on, parse_claim, put_taint, release, renew
 
 SPOT = Taint("spot", Effect.NO_EXECUTE, "x")
 OTHERS_SAME_KEY = Taint("spot", Effect.NO_SCHEDULE, "admin", "2026-01-01T00:00:00Z")
@@ -59,7 +49,7 @@ def tainted(before: dict[str, Any], taint: Taint = SPOT, run: str = "r1") -> dic
     return merged(before, put_taint(before, taint, run=run, deadline="2026-01-01T00:01:00Z"))
 
 
-def released(now: dict[str, Any], what: Change | None = None) -> dict[str, Any]:
+def released(now: dict[str, Any], what: str | None = None) -> dict[str, Any]:
     """`now` after our undo."""
     claim = claim_of(now)
     assert claim is not None
@@ -91,11 +81,11 @@ def test_two_taints_and_a_cordon_come_off_one_by_one(before: dict[str, Any]) -> 
     during = tainted(tainted(before), second)
     during = merged(during, cordon(during, run="r1", deadline="2026-01-01T00:01:00Z"))
     assert during["spec"]["unschedulable"] is True
-    during = released(during, SPOT.identity)
+    during = released(during, id_of(SPOT))
     assert second.to_api() in during["spec"]["taints"]
     during = released(during, CORDON)
     assert CLAIM_ANNOTATION in during["metadata"]["annotations"]
-    assert released(during, second.identity) == before
+    assert released(during, id_of(second)) == before
 
 
 def test_patches_are_guarded_by_the_resource_version() -> None:
@@ -143,7 +133,7 @@ def test_taints_that_others_added_meanwhile_stay() -> None:
     assert released(during)["spec"]["taints"] == [newcomer, ANOTHER.to_api()]
 
 
-def copy_of(during: dict[str, Any]) -> Claim:
+def copy_of(during: dict[str, Any]) -> NodeUndo:
     """The claim as the process or the ledger holds it."""
     claim = claim_of(during)
     assert claim is not None
@@ -207,7 +197,7 @@ def test_holder_and_heartbeat_are_kept_and_renewed() -> None:
     renewed = claim_of(merged(during, patch))
     assert renewed is not None
     assert (renewed.holder, renewed.heartbeat) == (holder, "2026-01-01T00:00:30Z")
-    assert renewed.taints == copy_of(during).taints
+    assert renewed.changes == copy_of(during).changes
     assert renew(during, "r2", "now") is None
     assert renew(node(), "r1", "now") is None
     assert Holder.parse(holder.to_api()) == holder
@@ -221,7 +211,58 @@ def test_a_holder_that_is_none_is_a_value_error(value: object) -> None:
 
 def test_a_claim_of_an_older_release_is_read() -> None:
     old = '{"version":1,"run":"r","deadline":"d","taints":[],"unschedulableBefore":false}'
-    assert parse_claim(old, node="n") == Claim("r", "d", (), False)
+    assert parse_claim(old, node="n") == NodeUndo("r", "d", (CordonChange(False),))
+
+
+OLD = (
+    '{"version":1,"run":"r","deadline":"d","taints":[{"ours":{"key":"spot","effect":"NoExecute","value":"x"},'
+    '"before":{"key":"spot","effect":"NoExecute","value":"admin","timeAdded":"2026-01-01T00:00:00Z"},"index":0}],'
+    '"unschedulableBefore":false,"heartbeat":"2026-01-01T00:00:30Z"}'
+)
+"""As taintlab 0.1.0 wrote it."""
+
+
+def test_what_an_older_release_put_on_is_taken_off() -> None:
+    before = node(OTHERS_SAME_IDENTITY, ANOTHER)
+    during = node(SPOT, ANOTHER, unschedulable=True)
+    during["metadata"]["annotations"][CLAIM_ANNOTATION] = OLD
+    claim = copy_of(during)
+    assert claim.words() == "taint spot=x:NoExecute, cordon"
+    assert claim.heartbeat == "2026-01-01T00:00:30Z"
+    assert ours_on(during, claim) == ("taint spot=x:NoExecute", "cordon", f"annotation {CLAIM_ANNOTATION}")
+    assert released(during) == before
+    half = released(during, CORDON)  # what is left is written by this release
+    assert json.loads(half["metadata"]["annotations"][CLAIM_ANNOTATION])["version"] == 2
+    assert released(half) == before
+
+
+def test_version_2_is_a_list_of_changes_that_their_kinds_write() -> None:
+    during = tainted(node())
+    during = merged(during, cordon(during, run="r1", deadline="d"))
+    written = json.loads(during["metadata"]["annotations"][CLAIM_ANNOTATION])
+    assert written["version"] == 2
+    assert written["changes"] == [
+        {"kind": "taint", "data": {"ours": SPOT.to_api(), "before": None, "index": 0}},
+        {"kind": "cordon", "data": {"before": False}},
+    ]
+
+
+def test_a_change_of_an_unknown_kind_is_named_and_left_alone() -> None:
+    during = tainted(node())
+    claim = copy_of(during)
+    text = during["metadata"]["annotations"][CLAIM_ANNOTATION]
+    strange = text.replace('"changes":[', '"changes":[{"kind":"flood","data":{"wet":true}},')
+    during["metadata"]["annotations"][CLAIM_ANNOTATION] = strange
+    with pytest.raises(
+        ClusterError, match=r"node n: .*a change of the kind 'flood', which this taintlab does not know"
+    ):
+        claim_of(during)
+    after = merged(during, release(during, claim).patch or {})  # from memory: our taint goes, the record stays
+    assert "taints" not in after["spec"]
+    assert after["metadata"]["annotations"][CLAIM_ANNOTATION] == strange
+    assert "'flood'" in ours_on(after, claim)[0]
+    with pytest.raises(ClusterError, match="'flood'"):
+        put_taint(during, ANOTHER, run="r1", deadline="d")
 
 
 GOOD = copy_of(tainted(node(OTHERS_SAME_IDENTITY))).to_json()
@@ -231,6 +272,14 @@ BAD = {
     "no mapping": "[]",
     "nothing in it": "{}",
     "no taints": '{"version":1,"run":"r"}',
+    "no changes": '{"version":2,"run":"r","deadline":"d"}',
+    "a change without a kind": '{"version":2,"run":"r","deadline":"d","changes":[{"data":{}}]}',
+    "a change without data": '{"version":2,"run":"r","deadline":"d","changes":[{"kind":"cordon"}]}',
+    "a cordon of nothing": '{"version":2,"run":"r","deadline":"d","changes":[{"kind":"cordon","data":{}}]}',
+    "one taint twice": GOOD.replace(
+        '"changes":[', '"changes":[' + GOOD[GOOD.index('{"kind"') : GOOD.rindex("]")] + ","
+    ),
+    "version 1 with a bad taint": OLD.replace('"key":"spot"', '"key":7'),
     "1e999": GOOD.replace('"index":0', '"index":1e999'),
     "a negative index": GOOD.replace('"index":0', '"index":-1'),
     "a huge index": GOOD.replace('"index":0', '"index":' + "9" * 5000),
@@ -246,7 +295,7 @@ BAD = {
     "no text": None,
     "a list": ["x"],
     "a holder that is none": GOOD[:-1] + ',"holder":7}',
-    "version as a text": GOOD.replace('"version":1', '"version":"1"'),
+    "version as a text": GOOD.replace('"version":2', '"version":"2"'),
 }
 
 
@@ -259,7 +308,7 @@ def test_any_bad_claim_is_one_cluster_error_that_names_the_node(raw: Any) -> Non
 
 def test_a_claim_of_another_version_is_not_undone_by_the_rules_of_this_one() -> None:
     with pytest.raises(ClusterError, match="written by another version"):
-        parse_claim(GOOD.replace('"version":1', '"version":2'), node="n")
+        parse_claim(GOOD.replace('"version":2', '"version":3'), node="n")
 
 
 def test_an_unreadable_annotation_is_not_written_but_told() -> None:

@@ -12,9 +12,11 @@ from harness.check.judge import judge
 from harness.check.record import RunRecord
 from harness.check.traffic import traffic_of
 from harness.errors import ExitCode
+from harness.faults.cordon import CordonFault
+from harness.faults.taint import TaintFault
 from harness.history.read import History
 from harness.model import events
-from harness.model.experiment import CordonFault, Expect, Manifest, RecoveryExpectation, TaintFault
+from harness.model.experiment import Expect, Manifest, RecoveryExpectation
 from harness.model.plan import Prediction
 from harness.model.taints import Effect, Taint, Toleration
 from harness.model.verdicts import PodVerdict, Verdict

@@ -11,11 +11,13 @@ import pytest
 
 from harness.cluster.node_writes import heal_node
 from harness.cluster.patience import Patience
-from harness.cluster.undo import parse_claim
+from harness.faults.cordon import CordonFault
+from harness.faults.registry import UNDO
+from harness.faults.taint import TaintFault
 from harness.model import events
-from harness.model.experiment import CordonFault, TaintFault
 from tests.fakes.weather import Trouble
 from tests.pure.healing import BEFORE, GPU, NODE, RUN, SPOT, Rig, at, differences, ours
+from tests.pure.node_undo import parse_claim
 
 FOREIGN = {Trouble.FOREIGN_VALUE: ("spot",)}
 DIFFERENT_NODE = (Trouble.GONE, Trouble.REPLACED)
@@ -67,7 +69,9 @@ def recovered(rig: Rig) -> None:
     patience = Patience(rig.time, rig.time.after_s(30))
     for record in rig.read().outstanding:
         claim = parse_claim(record.undo, node="n1")
-        coro = heal_node(rig.cluster, "n1", claim, run=RUN, patience=patience, uid=record.uid, fence_first=True)
+        coro = heal_node(
+            rig.cluster, "n1", claim, run=RUN, patience=patience, kinds=UNDO, uid=record.uid, fence_first=True
+        )
         asyncio.run(coro)
     assert ours(rig.cluster.objects.get(NODE)) == []
 
@@ -151,7 +155,9 @@ def test_without_the_fence_a_late_write_would_stay(tmp_path: Path) -> None:
         record = rig.read().outstanding[0]
         patience = Patience(rig.time, rig.time.after_s(30))
         claim = parse_claim(record.undo, node="n1")
-        await heal_node(rig.cluster, "n1", claim, run=RUN, patience=patience, uid=record.uid, fence_first=fenced)
+        await heal_node(
+            rig.cluster, "n1", claim, run=RUN, patience=patience, kinds=UNDO, uid=record.uid, fence_first=fenced
+        )
         rig.cluster.land()
         return ours(rig.cluster.objects[NODE])
 

@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 
 from harness.errors import ClusterError
+from harness.faults.cordon import CordonFault
+from harness.faults.taint import TaintFault
 from harness.model import events
-from harness.model.experiment import CordonFault, Fault, Phases, TaintFault
+from harness.model.experiment import Phases
+from harness.model.faults import Fault
 from harness.model.taints import Effect, Taint
 from harness.model.words import RunState
 from harness.run.drivers import Drivers

@@ -20,7 +20,7 @@ from harness.history.read import History, read_history
 from harness.history.record import Recorder
 from harness.model import events
 from harness.model.experiment import Experiment
-from harness.model.needs import Need, Watched, union
+from harness.model.needs import Watched, WatchNeed, union
 from harness.model.verdicts import Verdict
 from harness.run.observe import NODE_PATH, POD_PATH, Observer
 from tests.fakes.virtual_loop import VirtualClock, run
@@ -37,14 +37,14 @@ def some(*names: str) -> frozenset[str]:
 
 UNIONS = {
     "nothing": ([], {}),
-    "two namespaces": ([Need(PODS, some("a")), Need(PODS, some("b"))], {PODS: some("a", "b")}),
-    "the whole cluster wins": ([Need(PODS, some("a")), Need(PODS), Need(PODS, some("b"))], {PODS: None}),
-    "each for itself": ([Need(PODS), Need(ENDPOINTS, some("a"))], {PODS: None, ENDPOINTS: some("a")}),
+    "two namespaces": ([WatchNeed(PODS, some("a")), WatchNeed(PODS, some("b"))], {PODS: some("a", "b")}),
+    "the whole cluster wins": ([WatchNeed(PODS, some("a")), WatchNeed(PODS), WatchNeed(PODS, some("b"))], {PODS: None}),
+    "each for itself": ([WatchNeed(PODS), WatchNeed(ENDPOINTS, some("a"))], {PODS: None, ENDPOINTS: some("a")}),
 }
 
 
 @pytest.mark.parametrize(("needs", "expected"), UNIONS.values(), ids=UNIONS.keys())
-def test_the_union_meets_every_need(needs: list[Need], expected: dict[Watched, frozenset[str] | None]) -> None:
+def test_the_union_meets_every_need(needs: list[WatchNeed], expected: dict[Watched, frozenset[str] | None]) -> None:
     assert union(needs) == expected
 
 
@@ -61,7 +61,7 @@ class Asked(StormyCluster):
         return super().watch(path, resource_version=resource_version, **query)
 
 
-def observed(folder: Path, needs: Iterable[Need]) -> tuple[set[str], History]:
+def observed(folder: Path, needs: Iterable[WatchNeed]) -> tuple[set[str], History]:
     """The collections that are watched, and the history."""
     cluster = Asked()
 
@@ -80,15 +80,15 @@ def observed(folder: Path, needs: Iterable[Need]) -> tuple[set[str], History]:
 
 PATHS = {
     "none needed": ([], None),
-    "in one namespace": ([Need(ENDPOINTS, some("shop"))], SLICES.format("namespaces/shop/")),
-    "in two": ([Need(ENDPOINTS, some("shop", "web"))], SLICES.format("")),
-    "in all": ([Need(ENDPOINTS)], SLICES.format("")),
+    "in one namespace": ([WatchNeed(ENDPOINTS, some("shop"))], SLICES.format("namespaces/shop/")),
+    "in two": ([WatchNeed(ENDPOINTS, some("shop", "web"))], SLICES.format("")),
+    "in all": ([WatchNeed(ENDPOINTS)], SLICES.format("")),
 }
 
 
 @pytest.mark.parametrize(("needs", "path"), PATHS.values(), ids=PATHS.keys())
 def test_exactly_what_is_needed_is_watched_and_written_down(
-    needs: list[Need], path: str | None, tmp_path: Path
+    needs: list[WatchNeed], path: str | None, tmp_path: Path
 ) -> None:
     watched, history = observed(tmp_path, needs)
     assert watched == {POD_PATH, NODE_PATH} | ({path} if path else set())
@@ -117,8 +117,8 @@ def experiment(*namespaces: str | None) -> Experiment:
 
 
 def test_slices_are_needed_where_the_workload_has_services() -> None:
-    assert needs_of(experiment()) == (Need(PODS), Need(NODES))
-    assert needs_of(experiment(None, "shop"))[2:] == (Need(ENDPOINTS, some("default", "shop")),)
+    assert needs_of(experiment()) == (WatchNeed(PODS), WatchNeed(NODES))
+    assert needs_of(experiment(None, "shop"))[2:] == (WatchNeed(ENDPOINTS, some("default", "shop")),)
 
 
 def with_slices(record: RunRecord, namespaces: tuple[str, ...] | None, resource: Watched = ENDPOINTS) -> RunRecord:

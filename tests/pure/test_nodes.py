@@ -9,11 +9,12 @@ import pytest
 
 from harness.cluster.node_writes import heal_node
 from harness.cluster.patience import Patience
-from harness.cluster.undo import claim_of, put_taint
 from harness.errors import ClusterError, Conflict, Refused
-from harness.model.experiment import TaintFault
+from harness.faults.registry import UNDO
+from harness.faults.taint import TaintFault
 from tests.fakes.weather import Trouble
 from tests.pure.healing import NODE, RUN, SPOT, Rig, at, differences, ours
+from tests.pure.node_undo import claim_of, put_taint
 
 
 def test_a_rival_write_between_read_and_patch_is_kept(tmp_path: Path) -> None:
@@ -41,7 +42,7 @@ def test_another_runs_node_is_refused_and_its_claim_is_not_healed(tmp_path: Path
         with pytest.raises(ClusterError, match="claimed by run other"):
             await rig.drivers.inject(TaintFault(SPOT), "n1")
         patience = Patience(rig.time, rig.time.after_s(10))
-        await heal_node(rig.cluster, "n1", None, run=RUN, patience=patience, fence_first=True)
+        await heal_node(rig.cluster, "n1", None, run=RUN, patience=patience, kinds=UNDO, fence_first=True)
         assert await rig.drivers.heal_all(rig.time.after_s(10)) == []
 
     asyncio.run(story())

@@ -17,12 +17,15 @@ import pytest
 from harness.check.judge import Judgement, judge
 from harness.check.record import RunRecord
 from harness.errors import Indeterminate, Refused, TryLater
+from harness.faults.cordon import CordonFault
+from harness.faults.taint import TaintFault
 from harness.history.query import facts
 from harness.history.read import read_history
 from harness.history.record import Recorder
 from harness.model import events
-from harness.model.experiment import CordonFault, Expect, Fault, Manifest, Phases, RecoveryExpectation, TaintFault
-from harness.model.needs import Need, Watched
+from harness.model.experiment import Expect, Manifest, Phases, RecoveryExpectation
+from harness.model.faults import Fault
+from harness.model.needs import Watched, WatchNeed
 from harness.model.plan import Action, Plan, Prediction, Step
 from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import PodVerdict, Verdict
@@ -128,7 +131,7 @@ class World:
         await self.write(AT, self.node(taints=False))
         await self.write(POD, self.pod())
         recorder = Recorder(path, VirtualClock(), run_id="r")
-        observer = Observer(self.cluster, recorder, [Need(Watched.ENDPOINT_SLICES, frozenset(["default"]))])
+        observer = Observer(self.cluster, recorder, [WatchNeed(Watched.ENDPOINT_SLICES, frozenset(["default"]))])
         await observer.start()
         recorder.record(events.SkewMeasured(0.0, 500.0), source="run")
 

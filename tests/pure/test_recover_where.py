@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.cluster.reference import ClusterRef
-from harness.cluster.undo import Claim
+from harness.cluster.undo import NodeUndo
 from harness.errors import UsageError
 from harness.run.recover.liveness import sign_of_life
 from harness.run.recover.where import is_where, of_folder
@@ -46,7 +46,7 @@ def stamp(age_s: float) -> str:
     ],
 )
 def test_a_sign_of_life(holder: object, heartbeat: str | None, alive: bool) -> None:
-    claim = Claim("r", "d", holder=holder, heartbeat=heartbeat)  # type: ignore[arg-type]
+    claim = NodeUndo("r", "d", holder=holder, heartbeat=heartbeat)  # type: ignore[arg-type]
     assert bool(sign_of_life(claim, processes=local_processes(), wall_ns=NOW_S * 10**9)) is alive
 
 

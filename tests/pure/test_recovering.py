@@ -13,7 +13,8 @@ from harness.cluster.ledger import Header, Ledger, Record, RecordKind, read_ledg
 from harness.cluster.patience import Patience
 from harness.cluster.ports import Json
 from harness.cluster.survey import labelled_objects
-from harness.cluster.undo import CLAIM_ANNOTATION, Claim, Holder, TaintUndo
+from harness.cluster.undo import CLAIM_ANNOTATION, Holder, NodeUndo
+from harness.faults.taint import TaintChange
 from harness.model.taints import Effect, Taint
 from harness.run.recover.by_claims import recover_claims
 from harness.run.recover.by_ledger import RunLedger, recover_ledger
@@ -25,7 +26,7 @@ from tests.fakes.weather import Plan, Trouble, Weather
 RUN = "exp-20260101T000000-0a1b2c3d"
 HERE = Holder("host", "boot", 1, 1, 1)
 SPOT = Taint("spot", Effect.NO_EXECUTE, "x")
-CLAIM = Claim(RUN, "2026-01-01T00:01:00Z", (TaintUndo(SPOT, None, 0),))
+CLAIM = NodeUndo(RUN, "2026-01-01T00:01:00Z", (TaintChange(SPOT, None, 0),))
 MAP, POD = "/api/v1/namespaces/shop/configmaps/settings", "/api/v1/namespaces/shop/pods/web-1"
 TYPES = {"configmaps": "ConfigMap", "pods": "Pod"}
 LABELS = {"taintlab.dev/run": RUN}

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness.faults.registry import FAULTS
 from harness.history.plain import decode, plain
 from harness.history.redact import hashed, redact_experiment, redact_object, redact_text, redact_url
 from harness.history.redact_yaml import redact_yaml, stored_spec
@@ -192,8 +193,9 @@ def test_the_redacted_experiment_is_an_experiment() -> None:
     )
     kept = redact_experiment(whole)
     text = json.dumps(plain(kept))
+    kinds = [kind.value for kind in FAULTS]
     assert SECRET not in text
     assert HASH in text
-    assert decode(Experiment, json.loads(text)) == decode(Experiment, plain(kept))
+    assert decode(Experiment, json.loads(text), kinds) == decode(Experiment, plain(kept), kinds)
     assert kept.lab.flags[1] == whole.lab.flags[1]
     assert (kept.phases, kept.faults, kept.target) == (whole.phases, whole.faults, whole.target)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from harness.model.experiment import CordonFault, Phases, TaintFault
+from harness.faults.cordon import CordonFault
+from harness.faults.taint import TaintFault
+from harness.model.experiment import Phases
 from harness.model.plan import Action
 from harness.plan.schedule import make_steps
 from harness.run.schedule import Timeline, in_order

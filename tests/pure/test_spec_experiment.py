@@ -12,19 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.model.experiment import (
-    CordonFault,
-    Experiment,
-    Load,
-    PhaseName,
-    Phases,
-    Requirement,
-    RestartFault,
-    Slo,
-    SloKind,
-    TaintFault,
-    Target,
-)
+from harness.faults.cordon import CordonFault
+from harness.faults.restart import RestartFault
+from harness.faults.taint import TaintFault
+from harness.model.experiment import Experiment, Load, PhaseName, Phases, Requirement, Slo, SloKind, Target
 from harness.model.taints import Effect, Taint
 from harness.wiring.experiments import examine_text
 
@@ -391,7 +382,7 @@ def test_rule(text: str, expected: list[str]) -> None:
         (
             "- cordon: {}",
             "- cordn: {}",
-            ["24:7: faults[2]: none of taint, tolerations, restart, cordon is given (did you mean cordon?)"],
+            ["24:7: faults[2]: none of taint, tolerations, restart, cordon, evict is given (did you mean cordon?)"],
         ),
         ("cordon: {}", "cordon: {hard: true}", ["24:16: cordon: there is no key hard here (write {})"]),
         (

@@ -16,7 +16,7 @@ from harness.history.query import facts, gaps, open_losses
 from harness.history.read import History, read_history
 from harness.history.record import Recorder
 from harness.model import events
-from harness.model.needs import Need, Watched
+from harness.model.needs import Watched, WatchNeed
 from harness.run.observe import NODE_PATH, POD_PATH, Observer
 from tests.fakes.virtual_loop import VirtualClock, run, stand_still
 from tests.fakes.watch_weather import StormyCluster
@@ -243,7 +243,7 @@ def observe(folder: Path, story: Callable[[StormyCluster, Observer], Awaitable[N
         cluster.put(f"{PODS}/a", {"metadata": {"namespace": "default"}, "spec": {"nodeName": "n1"}})
         cluster.put(f"{PODS}/b", {"metadata": {"namespace": "other"}, "spec": {"nodeName": "n2"}})
         recorder = Recorder(folder / "history.jsonl", clock, run_id="r")
-        observer = Observer(cluster, recorder, [Need(Watched.ENDPOINT_SLICES)])
+        observer = Observer(cluster, recorder, [WatchNeed(Watched.ENDPOINT_SLICES)])
         try:
             await observer.start()
             await asyncio.sleep(2)

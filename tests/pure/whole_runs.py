@@ -18,22 +18,13 @@ from harness.clock import Clock
 from harness.cluster.ledger import Header, Ledger, outstanding
 from harness.cluster.ports import Json, Traffic
 from harness.cluster.undo import Holder
+from harness.faults.cordon import CordonFault
+from harness.faults.taint import TaintFault
 from harness.history.read import History, read_history
 from harness.history.record import Recorder
 from harness.model import events
-from harness.model.experiment import (
-    CordonFault,
-    Expect,
-    Experiment,
-    Fault,
-    Guard,
-    LabWish,
-    Load,
-    Manifest,
-    Phases,
-    TaintFault,
-    Target,
-)
+from harness.model.experiment import Expect, Experiment, Guard, LabWish, Load, Manifest, Phases, Target
+from harness.model.faults import Fault
 from harness.model.taints import Effect, Taint
 from harness.plan.schedule import make_steps
 from harness.run.context import FaultDrivers, RunContext, RunOutcome

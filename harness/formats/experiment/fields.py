@@ -1,21 +1,24 @@
 """The experiment file, declared once: every key with its type, default and meaning, and the model value it fills.
 
 `harness.formats.read`, `harness.formats.experiment.schema` and `harness.formats.experiment.reference` all walk this
-table from `FILE` down.
+table from `file_shape` down; the kinds of faults that it has are handed in.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from harness.formats import values
-from harness.formats.experiment.fields_faults import FAULT
+from harness.formats.experiment.fields_faults import fault_shape
 from harness.formats.experiment.fields_traffic import EXPECT, GUARD, LOAD
+from harness.formats.experiment.kinds import Kinds
 from harness.formats.leaves import ANY_TEXT, DURATION, NAME, SEED, SELECTOR, constant, pattern, text, whole
 from harness.formats.problems import BadValue
 from harness.formats.shapes import Field, ListOf, OneOf, Record
-from harness.model.experiment import Expect, Fault, Guard, LabWish, Load, Phases, Requirement, Target
+from harness.model.experiment import Expect, Guard, LabWish, Load, Phases, Requirement, Target
+from harness.model.faults import Fault, Need
 
 API_VERSION = "taintlab.dev/v1alpha1"
 KIND = "Experiment"
@@ -188,37 +191,54 @@ LAB = Record(
     LabWish,
 )
 
-SPEC = Record(
-    "Spec",
-    "The experiment.",
-    (
-        Field(
-            "workload",
-            "workload",
-            ListOf(PATH, distinct=True),
-            "Manifests (YAML, several objects in one file are fine), applied before and removed after, in this order. "
-            "Paths count from this file. Without it the run meets what is already there.",
-        ),
-        Field("target", "target", TARGET, "The nodes the faults are for; needed by taint and cordon."),
-        Field("load", "load", LOAD, "Traffic. Without it nothing is sent."),
-        Field("phases", "phases", PHASES, "The time table.", required=True),
-        Field("faults", "faults", ListOf(FAULT), "What is done in the fault phase. Without it the run only measures."),
-        Field("expect", "expect", EXPECT, "What must hold."),
-        Field("guard", "guard", GUARD, "When to stop early."),
-        Field("lab", "lab", LAB, "Wishes for the lab."),
-    ),
-    Spec,
-    slips={"workloads": "write workload", "steps": "write faults", "description": "it belongs into metadata"},
-)
 
-FILE = Record(
-    "Experiment",
-    "An experiment of taintlab: a fault on named nodes, traffic, and what must hold.",
-    (
-        Field("apiVersion", "api_version", constant(API_VERSION), "The version of this format.", required=True),
-        Field("kind", "kind", constant(KIND), "What this file is.", required=True),
-        Field("metadata", "metadata", METADATA, "Name and description.", required=True),
-        Field("spec", "spec", SPEC, "The experiment itself.", required=True),
-    ),
-    _file,
-)
+def _needing_nodes(kinds: Kinds) -> str:
+    """``taint and cordon``."""
+    *names, last = (kind.value.kind for kind in kinds if Need.NODES in kind.value.needs)
+    return f"{', '.join(names)} and {last}" if names else last
+
+
+def _spec_shape(kinds: Kinds) -> Record:
+    return Record(
+        "Spec",
+        "The experiment.",
+        (
+            Field(
+                "workload",
+                "workload",
+                ListOf(PATH, distinct=True),
+                "Manifests (YAML, several objects in one file are fine), applied before and removed after, in this "
+                "order. Paths count from this file. Without it the run meets what is already there.",
+            ),
+            Field("target", "target", TARGET, f"The nodes the faults are for; needed by {_needing_nodes(kinds)}."),
+            Field("load", "load", LOAD, "Traffic. Without it nothing is sent."),
+            Field("phases", "phases", PHASES, "The time table.", required=True),
+            Field(
+                "faults",
+                "faults",
+                ListOf(fault_shape(kinds)),
+                "What is done in the fault phase. Without it the run only measures.",
+            ),
+            Field("expect", "expect", EXPECT, "What must hold."),
+            Field("guard", "guard", GUARD, "When to stop early."),
+            Field("lab", "lab", LAB, "Wishes for the lab."),
+        ),
+        Spec,
+        slips={"workloads": "write workload", "steps": "write faults", "description": "it belongs into metadata"},
+    )
+
+
+@lru_cache
+def file_shape(kinds: Kinds) -> Record:
+    """The whole file, whose faults are of `kinds`."""
+    return Record(
+        "Experiment",
+        "An experiment of taintlab: a fault on named nodes, traffic, and what must hold.",
+        (
+            Field("apiVersion", "api_version", constant(API_VERSION), "The version of this format.", required=True),
+            Field("kind", "kind", constant(KIND), "What this file is.", required=True),
+            Field("metadata", "metadata", METADATA, "Name and description.", required=True),
+            Field("spec", "spec", _spec_shape(kinds), "The experiment itself.", required=True),
+        ),
+        _file,
+    )

@@ -1,17 +1,17 @@
-"""The faults of the declaration: one record for each, told apart by its first key."""
+"""What the declarations of faults are made of; each kind of fault declares its own record with it."""
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
-from harness.formats import labels, values
+from harness.formats import labels
+from harness.formats.experiment.kinds import Kinds
 from harness.formats.leaves import DURATION, LABEL_VALUE, SELECTOR, TAINT_KEY, choice, pattern, text, whole
-from harness.formats.shapes import Field, ListOf, OneOf, Record
-from harness.model.experiment import CordonFault, Requirement, RestartFault, TaintFault, TolerationsFault
+from harness.formats.shapes import Field, OneOf, Record
 from harness.model.taints import Effect, Operator, Taint, Toleration
 
 EFFECT = choice("an effect", {effect.value: effect for effect in Effect})
-RESTARTABLE = tuple(name for name in values.COMPONENTS if name != "kubelet")
 
 AT = Field("at", "at_s", DURATION, "When, counted from the start of the fault phase.", default="0s")
 FOR = Field("for", "for_s", DURATION, "Undone after this long; without it, at the end of the fault phase.")
@@ -81,93 +81,10 @@ TOLERATION = Record(
     Toleration,
 )
 
-
-def _tolerations(what: tuple[tuple[Requirement, ...], tuple[Toleration, ...]], at_s: float) -> TolerationsFault:
-    selector, tolerations = what
-    return TolerationsFault(selector=selector, tolerations=tolerations, at_s=at_s)
+PODS = Field("pods", "pods", SELECTOR, "Pods by label, in kubectl's syntax.", required=True)
 
 
-def _pods_and_set(
-    pods: tuple[Requirement, ...], tolerations: tuple[Toleration, ...]
-) -> tuple[tuple[Requirement, ...], tuple[Toleration, ...]]:
-    return pods, tolerations
-
-
-def _no_settings() -> tuple[()]:
-    return ()
-
-
-def _cordon(nothing: tuple[()], at_s: float, for_s: float | None = None) -> CordonFault:
-    return CordonFault(at_s=at_s, for_s=for_s)
-
-
-FAULT = OneOf(
-    "Fault",
-    "One thing that is done in the fault phase.",
-    (
-        Record(
-            "TaintFault",
-            "Put a taint on every target.",
-            (Field("taint", "taint", TAINT, "The taint.", required=True), AT, FOR),
-            TaintFault,
-            slips=dict.fromkeys(TAINT.keys, "it belongs into taint: {...}"),
-        ),
-        Record(
-            "TolerationsFault",
-            "Replace the tolerations of running pods of the workload. The API lets tolerations be added and re-ordered "
-            "and tolerationSeconds be edited; it refuses to take one away. Not undone: the pods go with the run.",
-            (
-                Field(
-                    "tolerations",
-                    "what",
-                    Record(
-                        "TolerationsChange",
-                        "Which pods, and what they tolerate from then on.",
-                        (
-                            Field("pods", "pods", SELECTOR, "Pods by label, in kubectl's syntax.", required=True),
-                            Field("set", "tolerations", ListOf(TOLERATION), "The whole list, in order.", required=True),
-                        ),
-                        _pods_and_set,
-                    ),
-                    "The change.",
-                    required=True,
-                ),
-                AT,
-            ),
-            _tolerations,
-            slips={"for": "a change of tolerations is not undone, so take for out"},
-        ),
-        Record(
-            "RestartFault",
-            "Kill a component of the lab's control plane (SIGKILL) and start it again. Lab only.",
-            (
-                Field(
-                    "restart",
-                    "component",
-                    choice("a component that can be restarted", {name: name for name in RESTARTABLE}),
-                    "The component.",
-                    required=True,
-                ),
-                AT,
-            ),
-            RestartFault,
-            slips={"for": "a restarted component is back at once, so take for out"},
-        ),
-        Record(
-            "CordonFault",
-            "Set spec.unschedulable on every target.",
-            (
-                Field(
-                    "cordon",
-                    "nothing",
-                    Record("Cordon", "No settings.", (), _no_settings),
-                    "Written `{}`.",
-                    required=True,
-                ),
-                AT,
-                FOR,
-            ),
-            _cordon,
-        ),
-    ),
-)
+@lru_cache
+def fault_shape(kinds: Kinds) -> OneOf:
+    """One entry of `faults`: one of these kinds."""
+    return OneOf("Fault", "One thing that is done in the fault phase.", tuple(kind.shape for kind in kinds))

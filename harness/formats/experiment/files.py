@@ -10,7 +10,8 @@ from pathlib import Path
 from harness.errors import InvalidFile, Problem
 from harness.formats.document import Parsed, is_file, is_folder, parse, read_text
 from harness.formats.experiment.expectations import ExpectKeys, check_keys, with_keys
-from harness.formats.experiment.fields import FILE, KIND, Written
+from harness.formats.experiment.fields import KIND, Written, file_shape
+from harness.formats.experiment.kinds import Kinds
 from harness.formats.experiment.semantic import check
 from harness.formats.experiment.workload import read_workload
 from harness.formats.nodes import START, Node, Scalar, Table, shorten
@@ -30,29 +31,29 @@ class Examined:
     problems: tuple[Problem, ...]
 
 
-def read_experiment(path: Path | str, expect_keys: ExpectKeys) -> Experiment:
-    """The experiment in the file `path`, with `expect_keys` among the keys of `expect`. InvalidFile with every problem
-    of it and of the manifests it names.
+def read_experiment(path: Path | str, kinds: Kinds, expect_keys: ExpectKeys) -> Experiment:
+    """The experiment in the file `path`, with faults of `kinds` and `expect_keys` among the keys of `expect`.
+    InvalidFile with every problem of it and of the manifests it names.
     """
-    examined = examine(Path(path), expect_keys)
+    examined = examine(Path(path), kinds, expect_keys)
     if examined.experiment is None:
         raise InvalidFile(examined.problems)
     return examined.experiment
 
 
-def read_experiment_text(text: str, expect_keys: ExpectKeys, *, name: str) -> Experiment:
+def read_experiment_text(text: str, kinds: Kinds, expect_keys: ExpectKeys, *, name: str) -> Experiment:
     """The experiment of a text that is no file, called `name` in problems. Nothing is read from disk: a text that names
     a file is an InvalidFile too. Its workload is empty; whoever has the objects puts them in.
     """
-    examined = examine_text(text, Path(name), expect_keys, from_disk=False)
+    examined = examine_text(text, Path(name), kinds, expect_keys, from_disk=False)
     if examined.experiment is None:
         raise InvalidFile(examined.problems)
     return examined.experiment
 
 
-def validate(paths: Iterable[Path | str], expect_keys: ExpectKeys) -> list[Problem]:
+def validate(paths: Iterable[Path | str], kinds: Kinds, expect_keys: ExpectKeys) -> list[Problem]:
     """Every problem of these experiment files; a folder stands for the experiments in it. Empty when all is well."""
-    return [problem for file in experiment_files(paths) for problem in examine(file, expect_keys).problems]
+    return [problem for file in experiment_files(paths) for problem in examine(file, kinds, expect_keys).problems]
 
 
 def experiment_files(paths: Iterable[Path | str]) -> list[Path]:
@@ -75,15 +76,15 @@ def experiment_files(paths: Iterable[Path | str]) -> list[Path]:
     return files
 
 
-def examine(path: Path, expect_keys: ExpectKeys) -> Examined:
+def examine(path: Path, kinds: Kinds, expect_keys: ExpectKeys) -> Examined:
     """Read one experiment file and the manifests it names; never raises for what is in them."""
     try:
-        return examine_text(read_text(path), path, expect_keys)
+        return examine_text(read_text(path), path, kinds, expect_keys)
     except InvalidFile as error:
         return Examined(path, None, error.problems)
 
 
-def examine_text(text: str, path: Path, expect_keys: ExpectKeys, *, from_disk: bool = True) -> Examined:
+def examine_text(text: str, path: Path, kinds: Kinds, expect_keys: ExpectKeys, *, from_disk: bool = True) -> Examined:
     """As `examine`, for a text that is (or might be) at `path`; only the manifests it names are read from disk. Without
     `from_disk` it is a problem to name any.
     """
@@ -93,11 +94,11 @@ def examine_text(text: str, path: Path, expect_keys: ExpectKeys, *, from_disk: b
     if document is None:
         return Examined(path, None, problems.found)
     try:
-        reading = read(with_keys(FILE, expect_keys), document, problems)
-        check(reading, problems)
+        reading = read(with_keys(file_shape(kinds), expect_keys), document, problems)
+        check(reading, problems, kinds)
         check_keys(expect_keys, reading, problems)
         if from_disk:
-            workload = read_workload(path.parent, reading, problems)
+            workload = read_workload(path.parent, reading, problems, kinds)
             _check_topology(path.parent, reading, problems)
         else:
             workload = ()

@@ -188,9 +188,10 @@ def _tables(node: Node | None) -> Iterator[Table]:
 def _check_tolerations(node: Table, kind: str, problems: Problems) -> None:
     """The tolerations of the pod it makes, by the API server's own rules."""
     pod = _follow(node, (*_TEMPLATES[kind], "spec")) if kind in _TEMPLATES else None
-    match pod.get("tolerations") if pod else None:
-        case None | Scalar(value=None) | Listing(items=()):
-            return
-        case tolerations:
-            reading = read(ListOf(TOLERATION), tolerations, problems, root=("tolerations",))
-            check_tolerations(reading, problems, ("tolerations",))
+    tolerations = pod.get("tolerations") if pod else None
+    is_null = isinstance(tolerations, Scalar) and tolerations.value is None
+    is_empty = isinstance(tolerations, Listing) and not tolerations.items
+    if tolerations is None or is_null or is_empty:
+        return
+    reading = read(ListOf(TOLERATION), tolerations, problems, root=("tolerations",))
+    check_tolerations(reading, problems, ("tolerations",))

@@ -7,7 +7,8 @@ from harness.files import MIB
 from harness.formats.compose import MAX_DEPTH, MAX_NODES
 from harness.formats.document import MAX_BYTES
 from harness.formats.experiment.expectations import ExpectKeys, with_keys
-from harness.formats.experiment.fields import API_VERSION, FILE
+from harness.formats.experiment.fields import API_VERSION, file_shape
+from harness.formats.experiment.kinds import Kinds
 from harness.formats.experiment.semantic import MAX_ARRIVALS
 from harness.formats.experiment.workload import MAX_OBJECTS, MAX_WORKLOAD_BYTES
 from harness.formats.labels import MAX_TERMS
@@ -16,8 +17,8 @@ from harness.formats.reference import sections
 
 _HEAD = f"""# The experiment file
 
-<!-- Made by `taintlab schema --markdown` from harness/formats/experiment/fields*.py and the checks that have
-a key of their own. Do not edit: a test holds it to the code. -->
+<!-- Made by `taintlab schema --markdown` from harness/formats/experiment/fields*.py, harness/faults/ and the checks
+that have a key of their own. Do not edit: a test holds it to the code. -->
 
 `{API_VERSION}`, kind `Experiment`, one to a file. How to write one: [write an
 experiment](../how-to/write-an-experiment.md).
@@ -37,9 +38,9 @@ body); {MAX_TERMS} terms a selector; {MAX_WORKLOAD_BYTES // MIB} MiB of manifest
 """
 
 
-def reference(expect_keys: ExpectKeys) -> str:
+def reference(kinds: Kinds, expect_keys: ExpectKeys) -> str:
     """The page, in Markdown."""
-    return "\n".join((_HEAD, *sections(with_keys(FILE, expect_keys)), _RULES))
+    return "\n".join((_HEAD, *sections(with_keys(file_shape(kinds), expect_keys)), _RULES))
 
 
 _RULES = """## Rules that need more than one key

@@ -8,19 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.formats.experiment.expectations import judged_phases
-from harness.formats.experiment.semantic_faults import condition_taints, fault_times, overlaps, tolerations
+from harness.formats.experiment.kinds import Kinds
+from harness.formats.experiment.semantic_faults import check_faults
 from harness.formats.problems import Problems
 from harness.formats.read import Reading
 from harness.formats.values import format_duration
 from harness.model.experiment import (
-    CordonFault,
     Load,
     MetricExpectation,
     Phases,
     RecoveryExpectation,
     Slo,
-    TaintFault,
-    TolerationsFault,
 )
 
 MAX_TIMEOUT_S = 600.0
@@ -29,8 +27,9 @@ MAX_ARRIVALS = 20_000_000
 SPARE_S = 60.0
 
 
-def check(reading: Reading, problems: Problems) -> None:
+def check(reading: Reading, problems: Problems, kinds: Kinds) -> None:
     """Every rule that needs only the experiment file."""
+    check_faults(reading, problems, kinds)
     for rule in _RULES:
         rule(reading, problems)
 
@@ -48,34 +47,12 @@ def _phases(reading: Reading, problems: Problems) -> None:
 
 
 def _target(reading: Reading, problems: Problems) -> None:
-    if reading.written("spec", "target"):
-        return
-    for path, fault in reading.each(object, "spec", "faults"):
-        if isinstance(fault, TaintFault | CordonFault):
-            name = "taint" if isinstance(fault, TaintFault) else "cordon"
-            problems.add(
-                reading.place(*path, name),
-                f"{name} needs nodes, but there is no target",
-                "write target: {nodes: {selector: pool=spot, count: 1}}",
-            )
-    _evictions_need_target(reading, problems)
-
-
-def _evictions_need_target(reading: Reading, problems: Problems) -> None:
-    if reading.one(bool, "spec", "expect", "evictions"):
+    if not reading.written("spec", "target") and reading.one(bool, "spec", "expect", "evictions"):
         problems.add(
             reading.place("spec", "expect", "evictions"),
             "evictions: as-predicted needs a target whose pods are predicted",
             "write a target, or evictions: ignored",
         )
-
-
-def _workload(reading: Reading, problems: Problems) -> None:
-    if reading.written("spec", "workload"):
-        return
-    for path, _ in reading.each(TolerationsFault, "spec", "faults"):
-        at = reading.place(*path, "tolerations")
-        problems.add(at, "tolerations: only pods of the workload are changed, but there is none", "write workload")
 
 
 def _load(reading: Reading, problems: Problems) -> None:
@@ -157,12 +134,7 @@ def _guard(reading: Reading, problems: Problems) -> None:
 _RULES: tuple[Callable[[Reading, Problems], None], ...] = (
     _phases,
     _target,
-    _workload,
     _load,
-    fault_times,
-    overlaps,
-    condition_taints,
-    tolerations,
     _slos,
     _metrics,
     _names,

@@ -3,44 +3,60 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
+from harness.formats.experiment.kinds import Kinds, entries
 from harness.formats.nodes import Place
 from harness.formats.problems import Problems
 from harness.formats.read import Path, Reading
 from harness.formats.values import format_duration
-from harness.model.experiment import CordonFault, Fault, Phases, RestartFault, TaintFault, TolerationsFault
+from harness.model.experiment import Phases
+from harness.model.faults import Need
 from harness.model.taints import Effect, Operator, Toleration
-from harness.model.wellknown import CONTROLLER_TAINTS
 
 
-def _faults(reading: Reading) -> Iterable[tuple[Path, Fault]]:
-    for path, fault in reading.each(object, "spec", "faults"):
-        if isinstance(fault, TaintFault | TolerationsFault | RestartFault | CordonFault):
-            yield path, fault
+def check_faults(reading: Reading, problems: Problems, kinds: Kinds) -> None:
+    """Every rule over the faults of a file, those of the kinds too."""
+    for rule in (_needs, _times, _overlaps):
+        rule(reading, problems, kinds)
+    for fault, kind, entry in entries(reading, problems, kinds):
+        kind.check(fault, entry)
 
 
-def fault_times(reading: Reading, problems: Problems) -> None:
+def _needs(reading: Reading, problems: Problems, kinds: Kinds) -> None:
+    """A target and a workload for those that need one."""
+    for fault, _, entry in entries(reading, problems, kinds):
+        if Need.NODES in fault.needs and not reading.written("spec", "target"):
+            entry.note(
+                (fault.kind,),
+                f"{fault.kind} needs nodes, but there is no target",
+                "write target: {nodes: {selector: pool=spot, count: 1}}",
+            )
+        if Need.WORKLOAD in fault.needs and not reading.written("spec", "workload"):
+            message = f"{fault.kind}: only pods of the workload are changed, but there is none"
+            entry.note((fault.kind,), message, "write workload")
+
+
+def _times(reading: Reading, problems: Problems, kinds: Kinds) -> None:
     """Every fault begins and ends within the fault phase."""
     phases = reading.one(Phases, "spec", "phases")
-    for path, fault in _faults(reading):
-        for_s = fault.for_s if isinstance(fault, TaintFault | CordonFault) else None
-        if for_s == 0:
-            problems.add(reading.place(*path, "for"), "for: a fault that lasts 0s is none", "leave it out, or write 5s")
+    for fault, _, entry in entries(reading, problems, kinds):
+        if fault.for_s == 0:
+            entry.note(("for",), "for: a fault that lasts 0s is none", "leave it out, or write 5s")
         if phases is None or phases.fault_s == 0:
             continue
         length = format_duration(phases.fault_s)
         if fault.at_s >= phases.fault_s:
-            problems.add(
-                reading.place(*path, "at"),
+            entry.note(
+                ("at",),
                 f"at: the fault phase is over after {length}",
                 f"start earlier, or make phases.fault longer than {format_duration(fault.at_s)}",
             )
-        elif for_s is not None and fault.at_s + for_s > phases.fault_s:
-            problems.add(
-                reading.place(*path, "for"),
-                f"for: it would last until {format_duration(fault.at_s + for_s)}, but the fault phase ends at {length}",
+        elif fault.for_s is not None and fault.at_s + fault.for_s > phases.fault_s:
+            until = format_duration(fault.at_s + fault.for_s)
+            entry.note(
+                ("for",),
+                f"for: it would last until {until}, but the fault phase ends at {length}",
                 "leave for out to keep it until the end, or make phases.fault longer",
             )
 
@@ -49,56 +65,33 @@ def fault_times(reading: Reading, problems: Problems) -> None:
 class _Span:
     """While a fault is in place: what it holds (one of each at a time), from when until when, and where it stands."""
 
-    what: object
-    name: str
+    what: str
     from_s: float
     until_s: float
     at: Place
 
 
-def overlaps(reading: Reading, problems: Problems) -> None:
-    """The API allows one taint of each key and effect on a node, and a node is cordoned or not."""
+def _overlaps(reading: Reading, problems: Problems, kinds: Kinds) -> None:
+    """What a fault holds, no other can hold: the API allows one taint of each key and effect on a node, and a node is
+    cordoned or not.
+    """
     phases = reading.one(Phases, "spec", "phases")
     end_s = phases.fault_s if phases is not None else math.inf
     seen: list[_Span] = []
-    for path, fault in _faults(reading):
-        if not isinstance(fault, TaintFault | CordonFault):
+    for fault, _, entry in entries(reading, problems, kinds):
+        if not fault.holds:
             continue
         until_s = end_s if fault.for_s is None else fault.at_s + fault.for_s
-        if isinstance(fault, TaintFault):
-            name = f"{fault.taint.key}:{fault.taint.effect}"
-            span = _Span(fault.taint.identity, name, fault.at_s, until_s, reading.place(*path, "taint"))
-        else:
-            span = _Span("cordon", "the cordon", fault.at_s, until_s, reading.place(*path, "cordon"))
+        span = _Span(fault.holds, fault.at_s, until_s, reading.place(*entry.path, fault.kind))
         for other in seen:
             if other.what == span.what and span.from_s < other.until_s and other.from_s < span.until_s:
                 problems.add(
                     span.at,
-                    f"{span.name} is on the target already, by the fault in line {other.at.line}",
+                    f"{span.what} is on the target already, by the fault in line {other.at.line}",
                     "give one of them another key, or let them follow each other with at and for",
                 )
                 break
         seen.append(span)
-
-
-def condition_taints(reading: Reading, problems: Problems) -> None:
-    """A taint that Kubernetes takes off at once cannot be held for an experiment."""
-    for path, fault in _faults(reading):
-        if not isinstance(fault, TaintFault) or fault.taint.effect is not Effect.NO_SCHEDULE:
-            continue
-        if fault.taint.key in CONTROLLER_TAINTS:
-            problems.add(
-                reading.place(*path, "taint", "key"),
-                f"key: the node lifecycle controller takes {fault.taint.key}:NoSchedule off within milliseconds "
-                "unless the node's condition says so",
-                "use a key of your own, or bring the condition about with taintlab lab pressure",
-            )
-
-
-def tolerations(reading: Reading, problems: Problems) -> None:
-    """The lists that faults set."""
-    for path, _ in reading.each(TolerationsFault, "spec", "faults"):
-        check_tolerations(reading, problems, (*path, "tolerations", "set"))
 
 
 def check_tolerations(reading: Reading, problems: Problems, path: Path) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 
 from harness.files import MIB
 from harness.formats.document import is_file, is_folder
+from harness.formats.experiment.kinds import Kinds, PodMaker, entries, matching
 from harness.formats.experiment.manifests import pod_template, read_manifests
 from harness.formats.nodes import Place
 from harness.formats.problems import Problems
 from harness.formats.read import Reading
-from harness.model.experiment import Manifest, Requirement, TolerationsFault
-from harness.model.taints import Operator, Toleration
+from harness.model.experiment import Manifest
 
 MAX_WORKLOAD_BYTES = 2 * MIB
 """All manifest files together."""
@@ -24,7 +24,7 @@ _MAX_MATCHES = 1_000_000
 """Selector terms of the faults times pods of the workload: about a second."""
 
 
-def read_workload(folder: Path, reading: Reading, problems: Problems) -> tuple[Manifest, ...]:
+def read_workload(folder: Path, reading: Reading, problems: Problems, kinds: Kinds) -> tuple[Manifest, ...]:
     """All objects of the files in spec.workload, whose paths count from `folder`, in the order to apply them."""
     manifests: list[Manifest] = []
     complete = True
@@ -53,7 +53,7 @@ def read_workload(folder: Path, reading: Reading, problems: Problems) -> tuple[M
         complete = complete and not wrong
     _check_unique(manifests, problems)
     if complete and reading.written("spec", "workload"):
-        _check_tolerations_faults(manifests, reading, problems)
+        _check_pods(manifests, reading, problems, kinds)
     return tuple(manifests)
 
 
@@ -95,35 +95,29 @@ def _check_unique(manifests: Iterable[Manifest], problems: Problems) -> None:
         seen.setdefault(identity, manifest)
 
 
-def _check_tolerations_faults(manifests: Sequence[Manifest], reading: Reading, problems: Problems) -> None:
-    """A change of tolerations must find pods, and must keep what they have: the API takes no toleration away (422)."""
+def _check_pods(manifests: Sequence[Manifest], reading: Reading, problems: Problems, kinds: Kinds) -> None:
+    """A fault that acts on pods must find some in the workload; what else it asks of them, its kind says."""
     made = [(manifest, pod_template(manifest)) for manifest in manifests]
-    templates = [(m, _labels_of(t), _own_tolerations(t)) for m, t in made if t is not None]
-    all_known = all(template is not None or not _may_make_pods(m) for m, template in made)
-    faults = list(reading.each(TolerationsFault, "spec", "faults"))
-    terms = sum(len(fault.selector) for _, fault in faults)
-    if terms * len(templates) > _MAX_MATCHES:
+    makers = [PodMaker(manifest, _labels_of(pod), pod) for manifest, pod in made if pod is not None]
+    all_known = all(pod is not None or not _may_make_pods(manifest) for manifest, pod in made)
+    acting = [(fault.pods_with, fault, kind, entry) for fault, kind, entry in entries(reading, problems, kinds)]
+    terms = sum(len(selector) for selector, *_ in acting if selector is not None)
+    if terms * len(makers) > _MAX_MATCHES:
         at = reading.place("spec", "faults")
-        words = f"{terms:,} terms of selectors for {len(templates):,} pods of the workload"
+        words = f"{terms:,} terms of selectors for {len(makers):,} pods of the workload"
         problems.add(at, f"faults: {words} are more than can be checked", "use fewer faults, or fewer objects")
         return
-    for path, fault in faults:
-        meant = [(m, own) for m, labels, own in templates if _matches(fault.selector, labels)]
+    for selector, fault, kind, entry in acting:
+        if selector is None:
+            continue
+        meant = matching(makers, selector)
         if not meant and all_known:
-            problems.add(
-                reading.place(*path, "tolerations", "pods"),
+            entry.note(
+                (fault.kind, "pods"),
                 "pods: no pod of the workload has these labels",
                 "look at metadata.labels of the pod template",
             )
-        kept = {_identity(toleration) for toleration in fault.tolerations}
-        for manifest, own in meant:
-            for lost in sorted(own - kept):
-                problems.add(
-                    reading.place(*path, "tolerations", "set"),
-                    f"set: {manifest.kind} {manifest.name} already tolerates {_spell(lost)}, "
-                    "and the API server lets no toleration be taken off a running pod",
-                    "add it to the list; only its tolerationSeconds may differ",
-                )
+        kind.check_pods(fault, meant, entry)
 
 
 _NO_PODS = {"Service", "ConfigMap", "Secret", "Namespace", "ServiceAccount", "PodDisruptionBudget", "PriorityClass"}
@@ -139,38 +133,5 @@ def _labels_of(template: Mapping[str, Any]) -> Mapping[str, str]:
     return {key: value for key, value in labels.items() if isinstance(value, str)}
 
 
-def _matches(selector: Iterable[Requirement], labels: Mapping[str, str]) -> bool:
-    return all(requirement.matches(labels) for requirement in selector)
-
-
-_Identity = tuple[str, str, str, str]
-"""Key, operator, value, effect: what the API server holds a toleration by."""
-
-
-def _identity(toleration: Toleration) -> _Identity:
-    effect = toleration.effect.value if toleration.effect else ""
-    return toleration.key, toleration.operator.value, toleration.value, effect
-
-
-def _own_tolerations(template: Mapping[str, Any] | None) -> set[_Identity]:
-    tolerations = _mapping(_mapping(template).get("spec")).get("tolerations")
-    return {
-        (
-            str(item.get("key") or ""),
-            str(item.get("operator") or Operator.EQUAL.value),
-            str(item.get("value") or ""),
-            str(item.get("effect") or ""),
-        )
-        for item in (tolerations if isinstance(tolerations, list | tuple) else ())
-        if isinstance(item, Mapping)
-    }
-
-
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _spell(identity: _Identity) -> str:
-    key, operator, value, effect = identity
-    how = "=" if operator == Operator.EQUAL else f" {operator} "
-    return f"{key or 'every key'}{f'{how}{value}' if value else ''}:{effect or 'every effect'}"

@@ -7,12 +7,16 @@ from typing import Any
 from harness.formats.script.fields import VERSION
 from harness.model.scenario import (
     CreatePod,
+    DeleteNode,
     DeletePod,
     Restart,
     Scenario,
     ScenarioPod,
+    SetCondition,
     SetTaints,
     SetTolerations,
+    StartHeartbeat,
+    StopHeartbeat,
     Write,
 )
 
@@ -50,4 +54,5 @@ def _deed_plain(write: Write) -> dict[str, Any]:
             return {"delete": {"pod": pod}}
         case Restart(component=component):
             return {"restart": component.value}
-    raise ValueError(f"a write script has no word for {type(write).__name__}")
+        case DeleteNode() | StopHeartbeat() | StartHeartbeat() | SetCondition():
+            raise ValueError(f"a write script has no word for {type(write).__name__}")

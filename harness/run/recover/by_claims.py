@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.cluster.survey import ClaimedNode, Labelled, claimed_nodes, each, labelled_objects
-from harness.cluster.undo import Claim
+from harness.cluster.undo import NodeUndo
+from harness.faults.registry import UNDO
 from harness.run.recover.context import Recovered, RecoveryContext, RecoveryLog, alive_error
 from harness.run.recover.removing import remove_things, tell_pods, undo_node
 
@@ -20,7 +21,7 @@ async def recover_claims(context: RecoveryContext, *, run: str | None) -> Recove
     UsageError when `run` is still alive; of several runs, a living one is left alone and named.
     """
     log = RecoveryLog()
-    nodes, unknown = await claimed_nodes(context.cluster, context.patience)
+    nodes, unknown = await claimed_nodes(context.cluster, context.patience, UNDO)
     log.remaining += [f"not known: {text}" for text in unknown]
     alive = _alive(context, nodes)
     if run is not None and run in alive:
@@ -29,7 +30,7 @@ async def recover_claims(context: RecoveryContext, *, run: str | None) -> Recove
     seen = await labelled_objects(context.cluster, context.patience)
     log.remaining += [f"not known: {text}" for text in seen.unknown]
     for thing in () if context.force else seen.things:
-        sign = context.sign_of_life(Claim(thing.run, "", holder=thing.holder))
+        sign = context.sign_of_life(NodeUndo(thing.run, "", holder=thing.holder))
         if sign:
             alive.setdefault(thing.run, sign)
     if run is not None and run in alive:
@@ -50,7 +51,7 @@ def _alive(context: RecoveryContext, nodes: Iterable[ClaimedNode]) -> dict[str, 
 async def _undo_claims(
     context: RecoveryContext, log: RecoveryLog, nodes: Iterable[ClaimedNode], *, run: str | None, alive: dict[str, str]
 ) -> None:
-    due: list[tuple[str, str, Claim]] = []
+    due: list[tuple[str, str, NodeUndo]] = []
     for node in nodes:
         if node.claim is None:
             log.remaining.append(f"node {node.name}: {node.problem}")
@@ -62,7 +63,7 @@ async def _undo_claims(
             due.append((node.name, node.uid, node.claim))
             context.say(f"will undo on node {node.name}: {node.claim.words()} (run {node.claim.run})")
 
-    async def one(item: tuple[str, str, Claim]) -> None:
+    async def one(item: tuple[str, str, NodeUndo]) -> None:
         name, uid, claim = item
         await undo_node(context, log, name, claim, run=claim.run, uid=uid, copy_only=False)
 

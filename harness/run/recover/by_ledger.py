@@ -12,6 +12,7 @@ from harness.cluster.ledger import LedgerRead, Record, RecordKind, is_held
 from harness.cluster.survey import each
 from harness.cluster.undo import own_claim
 from harness.errors import UsageError
+from harness.faults.registry import UNDO
 from harness.run.recover.context import Recovered, RecoveryContext, RecoveryLog, alive_error
 from harness.run.recover.ledger_nodes import LedgerNode, look_at_nodes, name_others, revert_node, run_of
 from harness.run.recover.ledger_objects import ObjectRemoval, namespace_of
@@ -68,7 +69,7 @@ def _refuse_living(context: RecoveryContext, source: RunLedger, nodes: Iterable[
     if is_held(source.ledger):
         raise alive_error(run, "it holds its ledger")
     for node in nodes:
-        claim = own_claim(node.now, run) if node.now is not None else None
+        claim = own_claim(node.now, run, UNDO) if node.now is not None else None
         sign = context.sign_of_life(claim) if claim is not None else ""
         if sign:
             raise alive_error(run, f"{sign} (node {node.record.subject})")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from harness.cluster.patience import Patience
 from harness.cluster.ports import Cluster
-from harness.cluster.undo import Claim
+from harness.cluster.undo import NodeUndo
 from harness.errors import UsageError
 from harness.run.recover.liveness import LocalProcesses, sign_of_life
 from harness.terminal import one_line
@@ -33,7 +33,7 @@ class RecoveryContext:
         now_ns = self.patience.clock.now().mono_ns
         return self.patience.until(min(self.patience.deadline_ns, now_ns + int(seconds * 1e9)))
 
-    def sign_of_life(self, claim: Claim) -> str:
+    def sign_of_life(self, claim: NodeUndo) -> str:
         """Why the claim's run counts as alive; "" when it does not."""
         return sign_of_life(claim, processes=self.processes, wall_ns=self.patience.clock.now().wall_ns)
 

@@ -10,8 +10,9 @@ from harness.cluster.ledger import Record, RecordKind
 from harness.cluster.node_writes import node_path
 from harness.cluster.ports import Json
 from harness.cluster.survey import claimed_nodes, each, look
-from harness.cluster.undo import Claim, claim_of, own_claim, parse_claim
+from harness.cluster.undo import NodeUndo, claim_of, own_claim, parse_claim
 from harness.errors import ClusterError, NotFound
+from harness.faults.registry import UNDO
 from harness.run.recover.context import RecoveryContext, RecoveryLog
 from harness.run.recover.marks import HealedMarks, elsewhere
 from harness.run.recover.removing import undo_node
@@ -27,7 +28,7 @@ class LedgerNode:
 
     record: Record
     healed: bool
-    claim: Claim | None = None
+    claim: NodeUndo | None = None
     now: Json | None = None
     unseen: str = ""
     problem: str = ""
@@ -39,7 +40,7 @@ class LedgerNode:
 
     def holds(self, run: str) -> bool:
         """Whether the node carries a claim of the run."""
-        return self.now is not None and bool(run) and own_claim(self.now, run) is not None
+        return self.now is not None and bool(run) and own_claim(self.now, run, UNDO) is not None
 
 
 async def look_at_nodes(context: RecoveryContext, records: Iterable[tuple[Record, bool]]) -> list[LedgerNode]:
@@ -51,7 +52,7 @@ async def look_at_nodes(context: RecoveryContext, records: Iterable[tuple[Record
         if not _NODE_NAME.fullmatch(record.subject):
             return replace(node, problem=f"{record.subject!r} cannot name a node")
         try:
-            claim = parse_claim(record.undo, node=record.subject) if record.undo else None
+            claim = parse_claim(record.undo, node=record.subject, kinds=UNDO) if record.undo else None
         except ClusterError as error:
             return replace(node, problem=f"its undo in the ledger cannot be read: {error}")
         try:
@@ -76,9 +77,9 @@ def run_of(nodes: Iterable[LedgerNode]) -> str:
     return ""
 
 
-def _claim_on(node: LedgerNode) -> Claim | None:
+def _claim_on(node: LedgerNode) -> NodeUndo | None:
     try:
-        return None if node.now is None else claim_of(node.now)
+        return None if node.now is None else claim_of(node.now, UNDO)
     except ClusterError:
         return None
 
@@ -98,12 +99,12 @@ async def revert_node(
         log.remaining.append(f"node {name}: {node.record.what}: {why}")
         return
     if claim is None and node.now is not None:
-        claim = own_claim(node.now, run)
+        claim = own_claim(node.now, run, UNDO)
     if claim is None and (node.unseen or (node.now is not None and _shows(node.now, node.record.what))):
         why = f"not known: {node.unseen}" if node.unseen else "the ledger holds no undo and the node no claim"
         log.remaining.append(f"node {name}: {node.record.what}: {why}")
         return
-    claim = claim or Claim(run, "")
+    claim = claim or NodeUndo(run, "")
     how = await undo_node(context, log, name, claim, run=run, uid=node.record.uid, copy_only=True)
     if how is not None:
         marks.healed(node.record, how)
@@ -121,7 +122,7 @@ def _taints(node: Json) -> list[Json]:
 
 async def name_others(context: RecoveryContext, log: RecoveryLog, nodes: list[LedgerNode], run: str) -> None:
     """Nodes that carry a claim of this run and that the ledger does not name: never touched, but said."""
-    claimed, unknown = await claimed_nodes(context.cluster, context.patience)
+    claimed, unknown = await claimed_nodes(context.cluster, context.patience, UNDO)
     log.notes += [f"other nodes could not be looked at: {text}" for text in unknown]
     named = {node.record.subject for node in nodes}
     for node in claimed:

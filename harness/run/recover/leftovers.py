@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from harness.cluster.patience import Patience
 from harness.cluster.ports import Cluster
 from harness.cluster.survey import claimed_nodes, labelled_objects
+from harness.faults.registry import UNDO
 from harness.run.recover.context import Recovered
 from harness.terminal import one_line
 
@@ -40,7 +41,7 @@ class ClusterLeftovers:
 
 async def find_leftovers(cluster: Cluster, patience: Patience, *, run: str | None = None) -> ClusterLeftovers:
     """Everything on the cluster that carries our claim or label, of run `run` or of any."""
-    nodes, unknown = await claimed_nodes(cluster, patience)
+    nodes, unknown = await claimed_nodes(cluster, patience, UNDO)
     found = []
     for node in nodes:
         path = f"/api/v1/nodes/{node.name}"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from harness.cluster.undo import Claim, Holder
+from harness.cluster.undo import Holder, NodeUndo
 
 HEARTBEAT_S = 90.0
 """A heartbeat is renewed each 30 s: three in a row that did not come mean that nobody is there to send them."""
@@ -27,7 +27,7 @@ class LocalProcesses:
         return same and bool(self.here.boot_id) and bool(self.here.pid_namespace)
 
 
-def sign_of_life(claim: Claim, *, processes: LocalProcesses, wall_ns: int) -> str:
+def sign_of_life(claim: NodeUndo, *, processes: LocalProcesses, wall_ns: int) -> str:
     """Why the run of `claim` counts as alive, in words; "" when it does not.
 
     A holder in our own boot and pid namespace is looked up. Of another machine, boot or container only the heartbeat

@@ -8,15 +8,16 @@ from harness.cluster.node_writes import heal_node
 from harness.cluster.ports import Json
 from harness.cluster.removal import GONE_WITHIN_S, Removal, labelled_in, pods_left, remove_object, why_left
 from harness.cluster.survey import Thing, each, look
-from harness.cluster.undo import Claim
+from harness.cluster.undo import NodeUndo
 from harness.errors import ClusterError
+from harness.faults.registry import UNDO
 from harness.run.recover.context import HEAL_S, RecoveryContext, RecoveryLog
 
 _USUAL_GRACE_S = 30
 
 
 async def undo_node(
-    context: RecoveryContext, log: RecoveryLog, name: str, claim: Claim, *, run: str, uid: str, copy_only: bool
+    context: RecoveryContext, log: RecoveryLog, name: str, claim: NodeUndo, *, run: str, uid: str, copy_only: bool
 ) -> str | None:
     """Heal one node and say so in `log`; how it was healed ("": the usual way), None when it is not.
 
@@ -30,6 +31,7 @@ async def undo_node(
             claim,
             run=run,
             patience=context.tries(),
+            kinds=UNDO,
             uid=uid,
             fence_first=True,
             copy_only=copy_only,

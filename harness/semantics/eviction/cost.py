@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import assert_never
 
-from harness.model.scenario import CreatePod, Restart, Scenario, SetTaints, SetTolerations
+from harness.model.scenario import (
+    CreatePod,
+    DeleteNode,
+    DeletePod,
+    Restart,
+    Scenario,
+    SetCondition,
+    SetTaints,
+    SetTolerations,
+    StartHeartbeat,
+    StopHeartbeat,
+)
 from harness.semantics.eviction.settings import Settings
 from harness.semantics.eviction.variants import simulations
 
@@ -35,6 +47,8 @@ def work(scenario: Scenario, settings: Settings) -> int:
                 total += longest * len(own)
             case Restart():
                 total += everything
-            case _:
+            case CreatePod() | DeletePod() | DeleteNode() | StopHeartbeat() | StartHeartbeat() | SetCondition():
                 pass  # one object, looked at once: counted above
+            case _ as never:
+                assert_never(never)
     return total * len(simulations(scenario, settings))

@@ -120,14 +120,13 @@ def _tolerated(decision: Decision, node: str) -> str:
     if decision.toleration is None:
         return f"{decision.taint} on {node} is not tolerated"
     by = spelled(decision.toleration)
-    match decision.action, decision.rule:
-        case _, RuleId.SECONDS_OVERFLOW:
-            length = "for ever" if decision.action is Action.NEVER else f"for {decision.delay_s:.9g} s"
-            return f"{decision.taint} on {node} is tolerated {length} by {by}, whose nanoseconds overflow"
-        case Action.NEVER, _:
-            return f"{decision.taint} on {node} is tolerated without limit by {by}"
-        case _, RuleId.ZERO_SECONDS:
-            return f"{decision.taint} on {node} is tolerated for no time by {by}"
+    if decision.rule is RuleId.SECONDS_OVERFLOW:
+        length = "for ever" if decision.action is Action.NEVER else f"for {decision.delay_s:.9g} s"
+        return f"{decision.taint} on {node} is tolerated {length} by {by}, whose nanoseconds overflow"
+    if decision.action is Action.NEVER:
+        return f"{decision.taint} on {node} is tolerated without limit by {by}"
+    if decision.rule is RuleId.ZERO_SECONDS:
+        return f"{decision.taint} on {node} is tolerated for no time by {by}"
     return f"{decision.taint} on {node} is tolerated for {decision.delay_s:g} s by {by}"
 
 
@@ -166,9 +165,8 @@ _TRAIT_CLAUSES = {
 
 
 def _because_deleted(life: SimPod, deleted_s: float) -> str:
-    match life.deleted_rule:
-        case RuleId.ALREADY_TERMINATING:
-            return "it was terminating already"
-        case RuleId.NODE_GONE:
-            return f"PodGC deletes it at {deleted_s:.4g} s, since its node is gone"
+    if life.deleted_rule is RuleId.ALREADY_TERMINATING:
+        return "it was terminating already"
+    if life.deleted_rule is RuleId.NODE_GONE:
+        return f"PodGC deletes it at {deleted_s:.4g} s, since its node is gone"
     return f"somebody else deletes it at {deleted_s:.4g} s"
