@@ -15,11 +15,11 @@ from harness.history.stories import PodStory
 from harness.model import events
 from harness.model.faults import Fault
 from harness.model.needs import Watched
-from harness.model.plan import Action, Prediction
+from harness.model.plan import Prediction
 from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import CheckResult, EvictionRow, PodVerdict, Verdict
 from harness.model.wellknown import DEFAULT_TOLERATED, DEFAULT_TOLERATION_S, DisruptionReason
-from harness.model.words import Outcome
+from harness.model.words import Action, Outcome
 from harness.plan.predict_observed import predict_observed
 from harness.semantics.eviction.pod_outcome import spelled
 from harness.semantics.eviction.settings import Latency

@@ -36,5 +36,5 @@ def _where(watch: Watched, experiment: Experiment) -> frozenset[str] | None:
             return None
         case Watched.ENDPOINT_SLICES:
             return frozenset(m.namespace or "default" for m in experiment.workload if m.kind == "Service")
-        case _:
-            assert_never(watch)
+        case _ as never:
+            assert_never(never)

@@ -15,7 +15,6 @@ from harness.check.record import RunRecord
 from harness.history.stories import Window
 from harness.model import events
 from harness.model.experiment import PhaseName
-from harness.model.plan import Action
 from harness.model.result import (
     VERSION,
     Environment,
@@ -29,7 +28,7 @@ from harness.model.result import (
     Series,
     SignalRow,
 )
-from harness.model.words import RunState
+from harness.model.words import Action, RunState
 from loadgen.stats import Window as RowWindow
 from loadgen.stats import WindowStats, per_window
 

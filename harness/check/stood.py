@@ -10,7 +10,7 @@ from harness.history.index import HistoryIndex
 from harness.history.stories import StepRecord, Window, merged
 from harness.model import events
 from harness.model.faults import NodeMark
-from harness.model.plan import Action
+from harness.model.words import Action
 
 ABSENT_S, ABSENT_SHARE = 1.0, 0.01
 """A fault that was off its node for less than either (seconds; share of its length) is the fault that was declared."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from harness.check.base import Soundness, ValidityCheck
 from harness.check.record import RunRecord
 from harness.check.stood import fault_stood
-from harness.model.plan import Action, Step
+from harness.model.plan import Step
+from harness.model.words import Action
 
 
 def _injections(record: RunRecord) -> list[Step]:

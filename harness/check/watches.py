@@ -12,8 +12,8 @@ from harness.check.record import RunRecord
 from harness.history.stories import covering
 from harness.model.faults import Need
 from harness.model.needs import WatchNeed
-from harness.model.plan import Action
 from harness.model.verdicts import Verdict
+from harness.model.words import Action
 
 
 def _in_sight(record: RunRecord) -> Soundness | None:

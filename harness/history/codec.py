@@ -13,8 +13,8 @@ import msgspec
 from harness.history.redact import redact_text
 from harness.model import events
 from harness.model.experiment import PhaseName
-from harness.model.plan import Action
 from harness.model.taints import Effect, tolerations_from_api
+from harness.model.words import Action
 
 _KINDS: dict[str, type[Any]] = {cls.__name__: cls for cls in typing.get_args(events.Fact)}
 MAX_T_NS = 30 * 24 * 3600 * 10**9

@@ -21,7 +21,7 @@ from harness.history.stories import (
 )
 from harness.model import events
 from harness.model.experiment import PhaseName
-from harness.model.plan import Action
+from harness.model.words import Action
 
 F = TypeVar("F")
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from harness.model import events
 from harness.model.experiment import PhaseName
-from harness.model.plan import Action
 from harness.model.taints import Toleration, tolerations_from_api
+from harness.model.words import Action
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.model.needs import Watched
-from harness.model.plan import Action
-from harness.model.words import Change, RunState
+from harness.model.words import Action, Change, RunState
 
 FORMAT = 3
 """The format of a history that is written today. What the earlier ones lack:

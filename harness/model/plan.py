@@ -3,24 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from harness.model.experiment import PhaseName
 from harness.model.faults import Fault
-from harness.model.words import Outcome
-
-
-class Action(StrEnum):
-    """The kinds of step, in the order a run has them."""
-
-    APPLY = "apply"
-    WAIT_READY = "wait-ready"
-    START_LOAD = "start-load"
-    PHASE = "phase"
-    INJECT = "inject"
-    HEAL = "heal"
-    STOP_LOAD = "stop-load"
-    REMOVE = "remove"
+from harness.model.words import Action, Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,3 +52,16 @@ class StepResult(StrEnum):
     REFUSED = "refused"
     INDETERMINATE = "indeterminate"
     UNFINISHED = "unfinished"
+
+
+class Action(StrEnum):
+    """The kinds of step, in the order a run has them."""
+
+    APPLY = "apply"
+    WAIT_READY = "wait-ready"
+    START_LOAD = "start-load"
+    PHASE = "phase"
+    INJECT = "inject"
+    HEAL = "heal"
+    STOP_LOAD = "stop-load"
+    REMOVE = "remove"

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from harness.model.experiment import Experiment
 from harness.model.faults import PlannedCluster, PlannedPod
-from harness.model.plan import Action, Prediction, Step
+from harness.model.plan import Prediction, Step
 from harness.model.scenario import Scenario, SetTaints, Write, scenario_node, scenario_pod
 from harness.model.state import ClusterState
-from harness.model.words import Outcome
+from harness.model.words import Action, Outcome
 from harness.semantics.eviction import predict
 from harness.semantics.eviction.settings import Settings
 

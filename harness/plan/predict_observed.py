@@ -16,7 +16,7 @@ from harness.history.index import HistoryIndex
 from harness.history.read import History
 from harness.model import events
 from harness.model.faults import PlannedCluster
-from harness.model.plan import Action, Plan, Prediction
+from harness.model.plan import Plan, Prediction
 from harness.model.scenario import (
     ConditionStatus,
     ConditionType,
@@ -36,7 +36,7 @@ from harness.model.scenario import (
 from harness.model.state import Phase
 from harness.model.taints import Taint, Toleration, taints_from_api, tolerations_from_api
 from harness.model.wellknown import DisruptionReason
-from harness.model.words import Change, Outcome, StepResult
+from harness.model.words import Action, Change, Outcome, StepResult
 from harness.semantics.eviction import predict
 from harness.semantics.eviction.settings import Settings
 from harness.semantics.eviction.variants import concerns_node_lifecycle

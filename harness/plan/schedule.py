@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.model.experiment import Experiment, PhaseName
-from harness.model.plan import Action, Step
+from harness.model.plan import Step
+from harness.model.words import Action
 
 
 def make_steps(experiment: Experiment, targets: Sequence[str]) -> tuple[Step, ...]:

@@ -13,8 +13,8 @@ from typing import Any
 from harness.errors import TaintlabError
 from harness.model import events
 from harness.model.experiment import PhaseName
-from harness.model.plan import Action, Step
-from harness.model.words import RunState
+from harness.model.plan import Step
+from harness.model.words import Action, RunState
 from harness.run.context import RunContext
 from harness.run.guards import Guards
 from harness.run.load import LoadRun

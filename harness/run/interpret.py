@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from harness.cluster.patience import to_the_end
-from harness.model.plan import Action, Step
-from harness.model.words import RunState
+from harness.model.plan import Step
+from harness.model.words import Action, RunState
 from harness.run.context import RunContext, RunOutcome
 from harness.run.finish import Finish
 from harness.run.guards import Guards, guards_of

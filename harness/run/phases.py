@@ -7,7 +7,8 @@ import asyncio
 from harness.clock import sleep
 from harness.errors import ClusterError
 from harness.model.experiment import PhaseName
-from harness.model.plan import Action, Step
+from harness.model.plan import Step
+from harness.model.words import Action
 from harness.run.context import RunContext
 from harness.run.guards import Guards
 from harness.run.places import Places

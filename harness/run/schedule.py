@@ -10,7 +10,8 @@ from bisect import bisect_right
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.model.plan import Action, Step
+from harness.model.plan import Step
+from harness.model.words import Action
 
 _TIMED = (Action.INJECT, Action.HEAL)
 _OF_THE_END = (Action.STOP_LOAD, Action.REMOVE)

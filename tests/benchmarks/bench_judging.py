@@ -34,9 +34,10 @@ from harness.model.experiment import (
     RecoveryExpectation,
     Target,
 )
-from harness.model.plan import Action, Plan, Prediction, Step
+from harness.model.plan import Plan, Prediction, Step
 from harness.model.result import Environment
 from harness.model.taints import Effect, Taint
+from harness.model.words import Action
 from harness.plan.predict_observed import predict_observed
 from harness.semantics.eviction.settings import Settings
 

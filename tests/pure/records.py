@@ -20,9 +20,9 @@ from harness.model import events
 from harness.model.experiment import Expect, Experiment, Guard, LabWish, Load, Manifest, Phases, Target
 from harness.model.faults import Fault
 from harness.model.needs import Watched
-from harness.model.plan import Action, Plan, Prediction, Step
+from harness.model.plan import Plan, Prediction, Step
 from harness.model.taints import Effect, Taint, Toleration
-from harness.model.words import Change, RunState
+from harness.model.words import Action, Change, RunState
 from harness.semantics.eviction.settings import Settings
 from loadgen.rows import Outcome, Rows
 

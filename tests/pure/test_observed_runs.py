@@ -26,9 +26,10 @@ from harness.model import events
 from harness.model.experiment import Expect, Manifest, Phases, RecoveryExpectation
 from harness.model.faults import Fault
 from harness.model.needs import Watched, WatchNeed
-from harness.model.plan import Action, Plan, Prediction, Step
+from harness.model.plan import Plan, Prediction, Step
 from harness.model.taints import Effect, Toleration
 from harness.model.verdicts import PodVerdict, Verdict
+from harness.model.words import Action
 from harness.run.observe import NODE_PATH, POD_PATH, Observer
 from harness.semantics.eviction.settings import BUSY, Settings
 from tests.fakes.virtual_loop import VirtualClock, run, stand_still

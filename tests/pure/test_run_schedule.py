@@ -7,7 +7,7 @@ import pytest
 from harness.faults.cordon import CordonFault
 from harness.faults.taint import TaintFault
 from harness.model.experiment import Phases
-from harness.model.plan import Action
+from harness.model.words import Action
 from harness.plan.schedule import make_steps
 from harness.run.schedule import Timeline, in_order
 from tests.pure.whole_runs import GPU, SPOT, experiment
