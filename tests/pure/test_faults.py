@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from tests.fakes.cluster import FakeCluster
 
 from harness.cluster.patience import Patience
 from harness.cluster.ports import Json
@@ -26,6 +25,7 @@ from harness.model.faults import Fault, Need
 from harness.model.requirement import Requirement
 from harness.model.taints import Effect, Taint, Toleration
 from harness.run.drivers import Drivers, _Context
+from harness.testing import FakeCluster
 from harness.wiring.experiments import read_experiment
 from tests.fakes.virtual import VirtualTime
 from tests.pure.healing import NODE, SPOT, Rig
