@@ -18,6 +18,7 @@ from harness.clock import Clock
 from harness.cluster.ledger import Header, Ledger, outstanding
 from harness.cluster.ports import Json, Traffic
 from harness.cluster.undo import Holder
+from harness.faults import registry
 from harness.faults.cordon import CordonFault
 from harness.faults.taint import TaintFault
 from harness.history.read import History, read_history
@@ -233,6 +234,7 @@ class WholeRun:
                 observer=observer,
                 recorder=recorder,
                 ledger=ledger,
+                kinds=registry.FAULTS,
                 run_id=RUN,
                 deadline="2026-01-01T00:10:00Z",
                 namespaces=frozenset(("shop",)),
