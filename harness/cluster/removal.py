@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from harness.cluster.ledger import RUN_LABEL
+from harness.cluster.ledger_record import RUN_LABEL
 from harness.cluster.node_writes import node_path
 from harness.cluster.patience import Patience
 from harness.cluster.ports import Cluster, Json

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from harness.cluster.ledger import HOLDER_ANNOTATION, RUN_LABEL
+from harness.cluster.ledger_record import HOLDER_ANNOTATION, RUN_LABEL
 from harness.cluster.patience import Patience
 from harness.cluster.ports import Cluster, Json
 from harness.cluster.resources import Resource, Resources

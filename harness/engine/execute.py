@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from harness.check.needs import needs_of
 from harness.check.registry import CHECKS
 from harness.clock import wall_text
-from harness.cluster.ledger import Header, Ledger
+from harness.cluster.ledger import Ledger
+from harness.cluster.ledger_record import Header
 from harness.cluster.patience import to_the_end
 from harness.cluster.ports import LoadDriver, Progress
 from harness.engine.judging import judge_folder

@@ -12,7 +12,8 @@ from harness.check.judge import Judgement, judge
 from harness.check.record import RunRecord
 from harness.check.result import result_of
 from harness.check.traffic import traffic_of
-from harness.cluster.ledger import Record, read_ledger
+from harness.cluster.ledger_read import read_ledger
+from harness.cluster.ledger_record import Record
 from harness.errors import UsageError
 from harness.faults.registry import FAULTS
 from harness.files import shown

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.clock import Clock, SystemClock
-from harness.cluster.ledger import Ledger, Record, RecordKind
+from harness.cluster.ledger import Ledger
+from harness.cluster.ledger_record import Record, RecordKind
 from harness.cluster.node_writes import Healed, Held, StillThere, change_node, heal_node, node_path
 from harness.cluster.patience import Patience, to_the_end
 from harness.cluster.ports import Cluster, Components, Json

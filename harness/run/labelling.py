@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.cluster.ledger import EXPERIMENT_ANNOTATION, HOLDER_ANNOTATION, RUN_LABEL
+from harness.cluster.ledger_record import EXPERIMENT_ANNOTATION, HOLDER_ANNOTATION, RUN_LABEL
 from harness.cluster.undo import Holder
 from harness.errors import UsageError
 from harness.model.experiment import Manifest

@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.clock import Clock, SystemClock
-from harness.cluster.ledger import RUN_LABEL, Ledger, Record, RecordKind
+from harness.cluster.ledger import Ledger
+from harness.cluster.ledger_record import RUN_LABEL, Record, RecordKind
 from harness.cluster.patience import FIRST_PAUSE_S, Patience, to_the_end
 from harness.cluster.ports import Cluster, Json
 from harness.cluster.removal import (

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.clock import SystemClock
-from harness.cluster.ledger import Header, Ledger
+from harness.cluster.ledger import Ledger
+from harness.cluster.ledger_record import Header
 from harness.cluster.ports import Json
 from harness.faults.registry import FAULTS
 from harness.faults.taint import TaintFault

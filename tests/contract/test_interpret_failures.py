@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from harness.cluster.ledger import read_ledger
+from harness.cluster.ledger_read import read_ledger
 from harness.cluster.patience import Patience
 from harness.cluster.ports import Json
 from harness.cluster.undo import Holder

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from harness.cluster.ledger import Header, Ledger, LedgerRead, read_ledger
+from harness.cluster.ledger import Ledger
+from harness.cluster.ledger_read import LedgerRead, read_ledger
+from harness.cluster.ledger_record import Header
 from harness.cluster.node_writes import node_path
 from harness.cluster.ports import Json
 from harness.cluster.undo import CLAIM_ANNOTATION, FENCE_ANNOTATION, Holder

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.clock import Instant
-from harness.cluster.ledger import Header, Ledger, Record, RecordKind
+from harness.cluster.ledger import Ledger
+from harness.cluster.ledger_record import Header, Record, RecordKind
 from harness.history import folder as folders
 from harness.history.folder import RunFolder, write_json
 from harness.history.record import Recorder

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from harness.cluster.ledger import EXPERIMENT_ANNOTATION, RUN_LABEL, Header, Ledger, LedgerRead, read_ledger
+from harness.cluster.ledger import Ledger
+from harness.cluster.ledger_read import LedgerRead, read_ledger
+from harness.cluster.ledger_record import EXPERIMENT_ANNOTATION, RUN_LABEL, Header
 from harness.errors import Indeterminate, TaintlabError, UsageError
 from harness.model.experiment import Manifest
 from harness.run.workload import Workload

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.cluster.ledger import Header, Ledger, Record, RecordKind, is_held, outstanding, read_ledger
+from harness.cluster.ledger import Ledger
+from harness.cluster.ledger_read import is_held, outstanding, read_ledger
+from harness.cluster.ledger_record import Header, Record, RecordKind
 from harness.errors import UsageError
 
 HEADER = Header("run-1", "exp", {"context": "kind", "kubeconfig": None})
@@ -298,3 +302,141 @@ def test_ledgers_of_older_releases_are_read(path: Path) -> None:
     path.write_text(json.dumps(old) + "\n")
     assert read_ledger(path).outstanding == [Record("node:n1", RecordKind.NODE, "n1", "taint a")]
     assert read_ledger(path).header is None
+
+
+# --- lines that wait for one disk ---
+
+
+class SlowDisk:
+    """Each fsync waits until it is let through. `lines`: how many whole lines the file had at each."""
+
+    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch, *, failing: int | None = None) -> None:
+        self.lines: list[int] = []
+        self._path, self._failing = path, failing
+        self._begun, self._through = threading.Semaphore(0), threading.Semaphore(0)
+        monkeypatch.setattr("os.fsync", self._fsync)
+
+    def _fsync(self, descriptor: int) -> None:
+        self.lines.append(self._path.read_bytes().count(b"\n"))
+        self._begun.release()
+        assert self._through.acquire(timeout=30)
+        if len(self.lines) - 1 == self._failing:
+            raise OSError(5, "Input/output error")
+
+    async def busy(self) -> None:
+        """Until the next fsync is under way."""
+        assert await asyncio.to_thread(self._begun.acquire, timeout=30)
+
+    def let_through(self) -> None:
+        self._through.release()
+
+
+def numbered(i: int) -> Record:
+    return Record(f"node:n{i}", RecordKind.NODE, f"n{i}", "taint a")
+
+
+async def asked(ledger: Ledger, numbers: range) -> list[asyncio.Task[None]]:
+    """Tasks that wait for these records, asked for in this order."""
+    tasks = [asyncio.create_task(ledger.intend_soon(numbered(i))) for i in numbers]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def settled(work: Awaitable[None]) -> str:
+    """How it ended."""
+    try:
+        await work
+    except (OSError, asyncio.CancelledError) as error:
+        return type(error).__name__
+    return "on the disk"
+
+
+def test_lines_asked_for_during_an_fsync_share_the_next_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Ledger(path, HEADER)
+    disk = SlowDisk(path, monkeypatch)
+
+    async def play() -> None:
+        first = await asked(ledger, range(1))
+        await disk.busy()
+        others = await asked(ledger, range(1, 50))
+        healed = asyncio.create_task(ledger.healed_soon("node:n7", how="gone"))
+        await asyncio.sleep(0)
+        disk.let_through()
+        await asyncio.gather(*first)
+        await disk.busy()
+        assert not any(task.done() for task in (*others, healed))  # their lines are written, and not on the disk yet
+        disk.let_through()
+        await asyncio.gather(*others, healed)
+
+    asyncio.run(play())
+    ledger.close()
+    assert disk.lines == [2, 52]
+    assert read_ledger(path).records == tuple((numbered(i), i == 7) for i in range(50))
+
+
+def test_a_failed_fsync_reaches_all_who_share_it_and_nobody_else(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Ledger(path, HEADER)
+    disk = SlowDisk(path, monkeypatch, failing=1)
+
+    async def play() -> tuple[list[str], list[str], list[str]]:
+        first = await asked(ledger, range(1))
+        await disk.busy()
+        others = await asked(ledger, range(1, 20))
+        for _ in range(3):
+            disk.let_through()
+        firsts = [await settled(task) for task in first]
+        theirs = [await settled(task) for task in others]
+        return firsts, theirs, [await settled(task) for task in await asked(ledger, range(20, 21))]
+
+    assert asyncio.run(play()) == (["on the disk"], ["OSError"] * 19, ["on the disk"])
+    ledger.close()
+    assert read_ledger(path).records == ((numbered(0), False), (numbered(20), False))
+    assert read_ledger(path).problems == ()
+
+
+@pytest.mark.parametrize("gone", [0, 3, 9])
+def test_one_who_gives_up_takes_no_other_line_along(path: Path, monkeypatch: pytest.MonkeyPatch, gone: int) -> None:
+    ledger = Ledger(path, HEADER)
+    disk = SlowDisk(path, monkeypatch)
+
+    async def play() -> list[str]:
+        first = await asked(ledger, range(100, 101))
+        await disk.busy()
+        tasks = await asked(ledger, range(10))
+        tasks[gone].cancel()
+        with suppress(asyncio.CancelledError):
+            await tasks[gone]
+        disk.let_through()
+        disk.let_through()
+        return [await settled(task) for task in (*first, *tasks)]
+
+    ends = asyncio.run(play())
+    ledger.close()
+    assert ends.count("CancelledError") == 1
+    assert ends.count("on the disk") == 10
+    there = [record.subject for record, _ in read_ledger(path).records]
+    assert [one for one in there if one != f"n{gone}"] == ["n100", *(f"n{i}" for i in range(10) if i != gone)]
+
+
+def test_the_reserve_is_for_many_lines_at_once_too(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Ledger(path, HEADER, records=100)
+    reserve = path.with_name("ledger.jsonl.reserve")
+    room = path.stat().st_size + reserve.stat().st_size + 10
+    full_disk(monkeypatch, path, lambda: room)
+
+    async def play() -> None:
+        await asyncio.gather(*await asked(ledger, range(100)))
+
+    asyncio.run(play())
+    assert not reserve.exists()
+    ledger.close()
+    assert [record.subject for record, _ in read_ledger(path).records] == [f"n{i}" for i in range(100)]
+
+
+def test_a_closed_ledger_takes_no_line_from_a_waiting_task(path: Path) -> None:
+    ledger = Ledger(path, HEADER)
+    ledger.close()
+    before = path.read_bytes()
+    with pytest.raises(RuntimeError, match="shutdown"):
+        asyncio.run(ledger.intend_soon(N1))
+    assert path.read_bytes() == before

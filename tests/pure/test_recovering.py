@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster.ledger import Header, Ledger, Record, RecordKind, read_ledger
+from harness.cluster.ledger import Ledger
+from harness.cluster.ledger_read import read_ledger
+from harness.cluster.ledger_record import Header, Record, RecordKind
 from harness.cluster.patience import Patience
 from harness.cluster.ports import Json
 from harness.cluster.survey import labelled_objects

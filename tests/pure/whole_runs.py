@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.clock import Clock
-from harness.cluster.ledger import Header, Ledger, outstanding
+from harness.cluster.ledger import Ledger
+from harness.cluster.ledger_read import outstanding
+from harness.cluster.ledger_record import Header
 from harness.cluster.ports import Json, Traffic
 from harness.cluster.undo import Holder
 from harness.faults import registry

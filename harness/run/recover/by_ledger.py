@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.cluster.ledger import LedgerRead, Record, RecordKind, is_held
+from harness.cluster.ledger_read import LedgerRead, is_held
+from harness.cluster.ledger_record import Record, RecordKind
 from harness.cluster.survey import each
 from harness.cluster.undo import own_claim
 from harness.errors import UsageError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.cluster.ledger import LedgerRead, is_held, read_ledger
+from harness.cluster.ledger_read import LedgerRead, is_held, read_ledger
 from harness.errors import UsageError
 from harness.history.folder import RunFolder, read_json
 from harness.history.read import read_history

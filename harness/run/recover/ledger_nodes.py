@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from harness.cluster.ledger import Record, RecordKind
+from harness.cluster.ledger_record import Record, RecordKind
 from harness.cluster.node_writes import node_path
 from harness.cluster.ports import Json
 from harness.cluster.survey import claimed_nodes, each, look

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from harness.cluster.ledger import RUN_LABEL, Record
+from harness.cluster.ledger_record import RUN_LABEL, Record
 from harness.cluster.ports import Json
 from harness.cluster.survey import Thing, look, thing_of
 from harness.errors import ClusterError, NotFound

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.cluster.ledger import Ledger, Record
+from harness.cluster.ledger import Ledger
+from harness.cluster.ledger_record import Record
 from harness.errors import UsageError
 from harness.run.recover.context import RecoveryContext, RecoveryLog
 
