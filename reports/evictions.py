@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from harness.model.verdicts import EvictionRow, PodVerdict
+from harness.model.words import Outcome
 from reports.words import joined, one_line, plural, window
 
 SEVERITY = (
@@ -42,7 +43,7 @@ def planned_otherwise(row: EvictionRow) -> str:
     if not row.planned:
         return "not in the plan"
     if row.planned_s is None:
-        if row.planned == "survives":
+        if row.planned == Outcome.SURVIVES:
             return "" if row.predicted_s is None else "stays"
         return row.planned
     if row.predicted_s is None:

@@ -19,8 +19,9 @@ from harness.history.codec import MAX_T_NS
 from harness.history.redact import redact_text
 from harness.history.redact_yaml import MAX_BYTES, redact_yaml
 from harness.history.strict import JSON_CAP, parse
-from harness.model import wellknown
 from harness.model.result import FILE, Result
+from harness.model.taints import Effect, toleration_from_api
+from harness.model.tolerations import is_default
 from reports.read import read_result
 
 _KEPT = frozenset(
@@ -212,17 +213,16 @@ def _fact(line: bytes) -> Fact | None:
 def toleration_words(tolerations: object) -> str:
     """What a pod tolerates of NoExecute, without the two 300 s defaults that every pod is given.
 
-    ``tolerates spot for 5 s, gpu for ever``; ``no toleration`` when nothing is left. `tolerations`: core/v1 objects.
+    ``spot:NoExecute op=Exists for 5s, * op=Exists``; ``no toleration`` when nothing is left. `tolerations`: core/v1
+    objects; what is none is told as ``unreadable``.
     """
     words = []
     for item in tolerations if isinstance(tolerations, list) else ():
-        if not isinstance(item, dict) or item.get("effect") not in (None, "", "NoExecute"):
+        try:
+            toleration = toleration_from_api(item)
+        except (AttributeError, ValueError, TypeError):
+            words.append("unreadable")
             continue
-        limit_s = item.get("tolerationSeconds")
-        if item.get("key") in wellknown.DEFAULT_TOLERATED and limit_s == wellknown.DEFAULT_TOLERATION_S:
-            continue
-        value = f"={item['value']}" if item.get("value") and item.get("operator") != "Exists" else ""
-        words.append(
-            f"{item.get('key') or 'every taint'}{value} {'for ever' if limit_s is None else f'for {limit_s} s'}"
-        )
-    return f"tolerates {', '.join(words)}" if words else "no toleration"
+        if toleration.effect in (None, Effect.NO_EXECUTE) and not is_default(toleration):
+            words.append(str(toleration))
+    return ", ".join(words) or "no toleration"

@@ -16,12 +16,11 @@ from harness.model import events
 from harness.model.faults import Fault
 from harness.model.needs import Watched
 from harness.model.plan import Prediction
-from harness.model.taints import Effect, Toleration
+from harness.model.tolerations import is_default
 from harness.model.verdicts import CheckResult, EvictionRow, PodVerdict, Verdict
-from harness.model.wellknown import DEFAULT_TOLERATED, DEFAULT_TOLERATION_S, DisruptionReason
+from harness.model.wellknown import DisruptionReason
 from harness.model.words import Action, Outcome
 from harness.plan.predict_observed import predict_observed
-from harness.semantics.eviction.pod_outcome import spelled
 from harness.semantics.eviction.settings import Latency
 
 #: A deletion may be seen this long before we have the acknowledgement of the taint it follows (measured: up to 20 ms).
@@ -276,7 +275,7 @@ def _row(prediction: Prediction, story: PodStory | None, verdict: PodVerdict, re
         replacement_scheduled_s=None,
         replacement_ready_s=None,
         workload=f"{story.owner_kind}/{story.owner_name}" if story and story.owner_name else "",
-        tolerations=", ".join(spelled(t) for t in story.tolerations if not _is_default(t)) if story else "",
+        tolerations=", ".join(str(t) for t in story.tolerations if not is_default(t)) if story else "",
         reason=reason,
     )
 
@@ -291,12 +290,6 @@ def _with_plan(row: EvictionRow, planned: Prediction | None) -> EvictionRow:
     if planned is None:
         return replace(row, planned="")
     return replace(row, planned=planned.outcome, planned_s=_interval(planned))
-
-
-def _is_default(toleration: Toleration) -> bool:
-    """One of the two that admission gives to every pod (DefaultTolerationSeconds): not worth a word in every row."""
-    is_key = toleration.key in DEFAULT_TOLERATED and toleration.effect is Effect.NO_EXECUTE
-    return is_key and toleration.seconds == DEFAULT_TOLERATION_S
 
 
 def _judge(record: RunRecord) -> Judged:

@@ -12,6 +12,7 @@ from harness.check.validity import judge_validity, validity_results
 from harness.errors import ExitCode
 from harness.model import events
 from harness.model.verdicts import CheckResult, EvictionRow, Verdict, combine
+from harness.model.words import RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def _conclude(
     tripped = record.index.first(events.GuardTripped)
     ended = record.ended
     exit_code = verdict.exit_code
-    if ended is not None and ended.state == "interrupted":
+    if ended is not None and ended.state is RunState.INTERRUPTED:
         exit_code = ExitCode.INTERRUPTED
     if tripped is not None:
         exit_code, reason = ExitCode.ABORTED, f"aborted by a guard: {tripped.message}"

@@ -17,6 +17,7 @@ from harness.history.stories import PodStory, Window, covering
 from harness.model import events
 from harness.model.taints import Effect, taints_from_api
 from harness.model.wellknown import DisruptionReason
+from harness.model.words import StepResult
 
 _DELIVERY_S = 1.5
 """An arrival this much later than the object's own stamps allow was delivered late, whatever the watch looked like."""
@@ -176,5 +177,5 @@ class Sight:
 
     def _sent(self) -> dict[str, int]:
         """When each acknowledged change of a node was begun, by the resource version that it brought."""
-        begun = {step.step: step.invoked_ns for step in self._index.steps if step.outcome == "done"}
+        begun = {step.step: step.invoked_ns for step in self._index.steps if step.outcome is StepResult.DONE}
         return {version: begun[step] for step, version in self._index.brought.items() if step in begun}

@@ -10,7 +10,7 @@ from harness.history.index import HistoryIndex
 from harness.history.stories import StepRecord, Window, merged
 from harness.model import events
 from harness.model.faults import NodeMark
-from harness.model.words import Action
+from harness.model.words import Action, StepResult
 
 ABSENT_S, ABSENT_SHARE = 1.0, 0.01
 """A fault that was off its node for less than either (seconds; share of its length) is the fault that was declared."""
@@ -40,7 +40,7 @@ def _spans(record: RunRecord) -> Iterator[_Span]:
     for step in record.plan.steps:
         deed = index.injections.get(step.id)
         mark = step.fault.mark if step.fault is not None and step.action is Action.INJECT else None
-        if deed is None or deed.outcome != "done" or deed.ended_ns is None or mark is None:
+        if deed is None or deed.outcome is not StepResult.DONE or deed.ended_ns is None or mark is None:
             continue
         end_ns, version = heals.begun_ns(deed), index.brought.get(step.id, "")
         yield _Span(step.subject, mark, deed.invoked_ns, deed.ended_ns, end_ns, version)
@@ -52,7 +52,7 @@ class _Heals:
     def __init__(self, index: HistoryIndex) -> None:
         """Sorts what was healed by step and by subject."""
         self._horizon_ns = index.horizon_ns
-        steps = [step for step in index.steps if step.action == Action.HEAL]
+        steps = [step for step in index.steps if step.action is Action.HEAL]
         self._steps: dict[str, list[int]] = {}
         for step in steps:
             self._steps.setdefault(step.step, []).append(step.invoked_ns)
@@ -111,7 +111,7 @@ def _fell(index: HistoryIndex, span: _Span) -> str:
 
 
 def _carries(seen: events.NodeSeen, span: _Span) -> bool:
-    return seen.change not in ("DELETED", "VANISHED") and span.mark.is_on(seen)
+    return not seen.change.is_end and span.mark.is_on(seen)
 
 
 def _absence(index: HistoryIndex, span: _Span, carried: bool, later: list[tuple[int, events.NodeSeen]]) -> str:
@@ -120,7 +120,7 @@ def _absence(index: HistoryIndex, span: _Span, carried: bool, later: list[tuple[
     first: tuple[int, events.NodeSeen] | None = None
     since_ns = None if carried else span.start_ns
     for at_ns, seen in later:
-        if seen.change in ("DELETED", "VANISHED"):
+        if seen.change.is_end:
             return f"{span.mark} ended early: node {span.node} was deleted at {at_ns / 1e9:.1f} s of the run"
         there = _carries(seen, span)
         if there and since_ns is not None:

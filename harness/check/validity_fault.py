@@ -6,7 +6,7 @@ from harness.check.base import Soundness, ValidityCheck
 from harness.check.record import RunRecord
 from harness.check.stood import fault_stood
 from harness.model.plan import Step
-from harness.model.words import Action
+from harness.model.words import Action, RunState, StepResult
 
 
 def _injections(record: RunRecord) -> list[Step]:
@@ -20,12 +20,12 @@ def _injected(record: RunRecord) -> Soundness | None:
         return None
     if not done:
         return Soundness(False, "no injection was acknowledged", "acknowledged")
-    aborted = record.ended is not None and record.ended.state == "aborted"
+    aborted = record.ended is not None and record.ended.state is RunState.ABORTED
     for step in steps:
         told = done.get(step.id)
         if told is None and aborted:
             continue
-        if told is None or told.outcome != "done":
+        if told is None or told.outcome is not StepResult.DONE:
             how = "not tried" if told is None else f"{told.outcome}: {told.message}".removesuffix(": ")
             where = f" on {step.subject}" if step.subject else ""
             return Soundness(False, f"{step.id}{where}: {how}", "acknowledged")

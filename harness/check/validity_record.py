@@ -5,14 +5,15 @@ from __future__ import annotations
 from harness.check.base import Soundness, ValidityCheck
 from harness.check.record import RunRecord
 from harness.model import events
+from harness.model.words import RunState
 
 
 def _ended(record: RunRecord) -> Soundness:
     ended = record.ended
     if ended is None:
         return Soundness(False, "the run was killed before it ended", "ended by itself")
-    ok = ended.state in ("completed", "aborted")
-    verb = "was interrupted" if ended.state == "interrupted" else ended.state
+    ok = ended.state in (RunState.COMPLETED, RunState.ABORTED)
+    verb = "was interrupted" if ended.state is RunState.INTERRUPTED else ended.state
     return Soundness(ok, f"the run {verb}: {ended.message}".removesuffix(": "), "ended by itself")
 
 

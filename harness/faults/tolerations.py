@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from harness.faults.kind import Driver, FaultContext, FaultKind, Receipt
@@ -14,7 +15,7 @@ from harness.formats.shapes import Field, ListOf, Record
 from harness.model.faults import Fault, Need, PlannedCluster, Right
 from harness.model.requirement import Requirement
 from harness.model.scenario import SetTolerations, Write
-from harness.model.taints import Operator, Toleration
+from harness.model.taints import Toleration, toleration_from_api
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,43 +109,32 @@ def _check_pods(fault: TolerationsFault, makers: Sequence[PodMaker], entry: Faul
     """It must keep what the pods have: the API takes no toleration away (422)."""
     kept = {_identity(toleration) for toleration in fault.tolerations}
     for maker in makers:
-        for lost in sorted(_own_tolerations(maker.template) - kept):
+        for lost in sorted(_own_tolerations(maker.template) - kept, key=str):
             entry.note(
                 ("tolerations", "set"),
-                f"set: {maker.manifest.kind} {maker.manifest.name} already tolerates {_spell(lost)}, "
+                f"set: {maker.manifest.kind} {maker.manifest.name} already tolerates {lost}, "
                 "and the API server lets no toleration be taken off a running pod",
                 "add it to the list; only its tolerationSeconds may differ",
             )
 
 
-_Identity = tuple[str, str, str, str]
-"""Key, operator, value, effect: what the API server holds a toleration by."""
+def _identity(toleration: Toleration) -> Toleration:
+    """What the API server holds it by: everything but how long."""
+    return replace(toleration, seconds=None)
 
 
-def _identity(toleration: Toleration) -> _Identity:
-    effect = toleration.effect.value if toleration.effect else ""
-    return toleration.key, toleration.operator.value, toleration.value, effect
-
-
-def _own_tolerations(template: Mapping[str, Any]) -> set[_Identity]:
+def _own_tolerations(template: Mapping[str, Any]) -> set[Toleration]:
+    """The identities of those in a template. What is no toleration is left out: the check of the workload tells of
+    it.
+    """
     spec = template.get("spec")
     tolerations = spec.get("tolerations") if isinstance(spec, Mapping) else None
-    return {
-        (
-            str(item.get("key") or ""),
-            str(item.get("operator") or Operator.EQUAL.value),
-            str(item.get("value") or ""),
-            str(item.get("effect") or ""),
-        )
-        for item in (tolerations if isinstance(tolerations, list | tuple) else ())
-        if isinstance(item, Mapping)
-    }
-
-
-def _spell(identity: _Identity) -> str:
-    key, operator, value, effect = identity
-    how = "=" if operator == Operator.EQUAL else f" {operator} "
-    return f"{key or 'every key'}{f'{how}{value}' if value else ''}:{effect or 'every effect'}"
+    found = set()
+    for item in tolerations if isinstance(tolerations, list | tuple) else ():
+        if isinstance(item, Mapping):
+            with suppress(ValueError, TypeError):
+                found.add(_identity(toleration_from_api(item)))
+    return found
 
 
 class TolerationsDriver(Driver[TolerationsFault]):

@@ -113,7 +113,7 @@ def _require_sense(fact: events.Fact) -> None:
     elif isinstance(fact, events.PodSeen):
         msgspec.convert(fact.tolerations, list[_Toleration])
         tolerations_from_api(fact.tolerations)
-    elif isinstance(fact, events.StepInvoked) and fact.action == Action.PHASE:
+    elif isinstance(fact, events.StepInvoked) and fact.action is Action.PHASE:
         msgspec.convert(fact.subject, PhaseName)
     elif isinstance(fact, events.Sample) and "t_s" in fact.labels:
         second = float(fact.labels["t_s"])

@@ -21,7 +21,7 @@ from harness.history.stories import (
 )
 from harness.model import events
 from harness.model.experiment import PhaseName
-from harness.model.words import Action
+from harness.model.words import Action, Change, StepResult
 
 F = TypeVar("F")
 
@@ -81,12 +81,12 @@ class HistoryIndex:
     @cached_property
     def injections(self) -> Mapping[str, StepRecord]:
         """The inject steps by step id, however they ended."""
-        return {step.step: step for step in self.steps if step.action == Action.INJECT}
+        return {step.step: step for step in self.steps if step.action is Action.INJECT}
 
     @cached_property
     def injection(self) -> StepRecord | None:
         """The first inject step that was acknowledged; None when nothing was injected."""
-        return next((s for s in self.steps if s.action == Action.INJECT and s.outcome == "done"), None)
+        return next((s for s in self.steps if s.action is Action.INJECT and s.outcome is StepResult.DONE), None)
 
     @cached_property
     def brought(self) -> Mapping[str, str]:
@@ -105,7 +105,7 @@ class HistoryIndex:
     @cached_property
     def horizon_ns(self) -> int:
         """Until when pods were left to themselves: the removal of the workload, else the last entry."""
-        return next((step.invoked_ns for step in self.steps if step.action == Action.REMOVE), self.last_ns)
+        return next((step.invoked_ns for step in self.steps if step.action is Action.REMOVE), self.last_ns)
 
     # ------------------------------------------------------------------ what was seen
 
@@ -127,7 +127,7 @@ class HistoryIndex:
     @cached_property
     def endpoint_lists(self) -> frozenset[int]:
         """The instants at which the EndpointSlices were listed: slice after slice, though it is one state."""
-        listed = ("LISTED", "VANISHED")
+        listed = (Change.LISTED, Change.VANISHED)
         return frozenset(entry.t_ns for entry, seen in self.facts(events.EndpointSeen) if seen.change in listed)
 
     @cached_property

@@ -13,7 +13,7 @@ from typing import Any
 from harness.model import events
 from harness.model.experiment import PhaseName
 from harness.model.taints import Toleration, tolerations_from_api
-from harness.model.words import Action
+from harness.model.words import Action, Change, StepResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,14 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """One step as it went: invoked, and how it ended. `outcome`: done, refused, indeterminate or unfinished."""
+    """One step as it went: invoked, and how it ended."""
 
     step: str
-    action: str
+    action: Action
     subject: str
     invoked_ns: int
     ended_ns: int | None
-    outcome: str
+    outcome: StepResult
     message: str = ""
 
 
@@ -85,20 +85,21 @@ STEP_FACTS = (events.StepInvoked, events.StepDone, events.StepRefused, events.St
 
 def tell_steps(entries: Iterable[events.Entry]) -> tuple[StepRecord, ...]:
     """Each step once, in the order invoked, paired by step id."""
-    ends: dict[str, tuple[int, str, str]] = {}
+    ends: dict[str, tuple[int, StepResult, str]] = {}
     begun: list[tuple[int, events.StepInvoked]] = []
     for entry in entries:
         fact = entry.fact
         if isinstance(fact, events.StepInvoked):
             begun.append((entry.t_ns, fact))
         elif isinstance(fact, events.StepDone):
-            ends[fact.step] = (entry.t_ns, "done", "")
+            ends[fact.step] = (entry.t_ns, StepResult.DONE, "")
         elif isinstance(fact, events.StepRefused):
-            ends[fact.step] = (entry.t_ns, "refused", fact.message)
+            ends[fact.step] = (entry.t_ns, StepResult.REFUSED, fact.message)
         elif isinstance(fact, events.StepIndeterminate):
-            ends[fact.step] = (entry.t_ns, "indeterminate", fact.message)
+            ends[fact.step] = (entry.t_ns, StepResult.INDETERMINATE, fact.message)
+    unfinished = (None, StepResult.UNFINISHED, "")
     return tuple(
-        StepRecord(fact.step, fact.action, fact.subject, at_ns, *ends.get(fact.step, (None, "unfinished", "")))
+        StepRecord(fact.step, fact.action, fact.subject, at_ns, *ends.get(fact.step, unfinished))
         for at_ns, fact in begun
     )
 
@@ -107,8 +108,8 @@ def tell_phases(steps: Sequence[StepRecord], last_ns: int) -> dict[PhaseName, Wi
     """The phases that began; none when the run ended before. One that was cut short ends with the next phase, or with
     the last entry, at `last_ns`. ValueError for a phase that there is not.
     """
-    begun = [(PhaseName(step.subject), step.invoked_ns) for step in steps if step.action == Action.PHASE]
-    stop = next((step.invoked_ns for step in steps if step.action == Action.STOP_LOAD), None)
+    begun = [(PhaseName(step.subject), step.invoked_ns) for step in steps if step.action is Action.PHASE]
+    stop = next((step.invoked_ns for step in steps if step.action is Action.STOP_LOAD), None)
     ends = [*(start for _, start in begun[1:]), last_ns if stop is None else stop]
     return {name: Window(start, max(start, end)) for (name, start), end in zip(begun, ends, strict=False)}
 
@@ -138,7 +139,7 @@ def tell_pods(seen: Iterable[tuple[events.Entry, events.PodSeen]]) -> dict[str, 
 
 
 def _advance(story: PodStory, entry: events.Entry, seen: events.PodSeen) -> None:
-    relisted = seen.change in ("LISTED", "VANISHED")
+    relisted = seen.change in (Change.LISTED, Change.VANISHED)
     if seen.node and not story.node:
         story.node, story.scheduled_ns = seen.node, entry.t_ns
     if seen.ready and story.ready_ns is None:
@@ -150,7 +151,7 @@ def _advance(story: PodStory, entry: events.Entry, seen: events.PodSeen) -> None
     if seen.deletion_timestamp and story.deleting_ns is None:
         story.deleting_ns, story.blind = entry.t_ns, relisted
         story.deletion_timestamp, story.grace_s = seen.deletion_timestamp, seen.grace_s
-    if seen.change in ("DELETED", "VANISHED"):
+    if seen.change.is_end:
         story.gone_ns = entry.t_ns
         if story.deleting_ns is None:
             story.deleting_ns, story.blind = entry.t_ns, relisted
@@ -218,4 +219,4 @@ def untouched(sightings: Sequence[tuple[int, events.NodeSeen]], gap: Window, *, 
     if after is None:
         return regained
     same = (before.uid, before.taints, manager(before.taints_by)) == (after.uid, after.taints, manager(after.taints_by))
-    return same and after.change not in ("DELETED", "VANISHED") and bool(manager(after.taints_by))
+    return same and not after.change.is_end and bool(manager(after.taints_by))

@@ -74,6 +74,13 @@ class Toleration:
         """Tolerates every taint (of its effect): Exists without a key."""
         return not self.key and self.operator is Operator.EXISTS
 
+    def __str__(self) -> str:
+        """In one word, like kubectl's: ``spot:NoExecute op=Exists for 5s``; ``*`` for every key."""
+        value = "" if self.operator is Operator.EXISTS else f"={self.value}"
+        effect = f":{self.effect}" if self.effect else ""
+        seconds = "" if self.seconds is None else f" for {self.seconds}s"
+        return f"{self.key or '*'}{value}{effect} op={self.operator}{seconds}"
+
     def to_api(self) -> dict[str, Any]:
         """The JSON object of core/v1 Toleration."""
         out: dict[str, Any] = {"operator": self.operator.value}

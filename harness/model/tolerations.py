@@ -1,4 +1,4 @@
-"""Which tolerations the API takes, told once: for the predictor, and for every reader of files. Pure.
+"""Which tolerations the API takes, and which ones it gives: for the predictor, and for every reader. Pure.
 
 It stands in model because `formats` and `semantics` both need it, and formats is below semantics.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from harness.model.names import is_label_key, is_label_value
 from harness.model.taints import Effect, Operator, Toleration
+from harness.model.wellknown import DEFAULT_TOLERATED, DEFAULT_TOLERATION_S
 
 _DECIMAL = re.compile(r"0|-?[1-9][0-9]*")
 _INT64 = range(-(2**63), 2**63)
@@ -56,6 +57,8 @@ def _value_refusals(toleration: Toleration, *, compares: bool) -> Iterator[Refus
         case Operator.EQUAL:
             if not is_label_value(value):
                 fix = "write a value that a taint can have"
+                if canonical_int(value) is not None:
+                    fix += ", or operator: Gt or Lt"
                 yield Refusal("value", f'"{value}" is not a label value, so no taint can have it', fix)
         case Operator.GT | Operator.LT:
             if not compares:
@@ -64,6 +67,14 @@ def _value_refusals(toleration: Toleration, *, compares: bool) -> Iterator[Refus
             if canonical_int(value) is None:
                 words = f'operator {toleration.operator} compares whole numbers, found "{value}"'
                 yield Refusal("value", words, 'write it like "24": no sign +, no leading zeros')
+
+
+def is_default(toleration: Toleration) -> bool:
+    """Whether it is one of the two that admission gives to every pod (DefaultTolerationSeconds): no word worth in a
+    list for people.
+    """
+    is_key = toleration.key in DEFAULT_TOLERATED and toleration.effect is Effect.NO_EXECUTE
+    return is_key and toleration.seconds == DEFAULT_TOLERATION_S
 
 
 def canonical_int(text: str) -> int | None:

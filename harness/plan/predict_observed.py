@@ -149,7 +149,7 @@ class _Replay:
         faults = {step.id: step.fault for step in plan.steps if step.action is Action.INJECT}
         for record in index.steps:
             fault = faults.get(record.step)
-            if fault is not None and record.outcome == StepResult.DONE:
+            if fault is not None and record.outcome is StepResult.DONE:
                 writes = fault.writes(record.subject, PlannedCluster({}, {}), self._at(record.invoked_ns))
                 self._writes += [write for write in writes if isinstance(write, Restart)]
 

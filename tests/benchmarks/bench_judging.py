@@ -37,7 +37,7 @@ from harness.model.experiment import (
 from harness.model.plan import Plan, Prediction, Step
 from harness.model.result import Environment
 from harness.model.taints import Effect, Taint
-from harness.model.words import Action
+from harness.model.words import Action, Change
 from harness.plan.predict_observed import predict_observed
 from harness.semantics.eviction.settings import Settings
 
@@ -103,14 +103,14 @@ def seen_node(change: str, name: str, taints: tuple[Taint, ...], version: str) -
     """One sighting of a node; its taints, where it has any, are ours."""
     by = "taintlab 2026-01-01T00:00:00Z"
     return events.NodeSeen(
-        change, name, f"uid-{name}", tuple(taint.to_api() for taint in taints), False, True, version, by, by
+        Change(change), name, f"uid-{name}", tuple(taint.to_api() for taint in taints), False, True, version, by, by
     )
 
 
 def seen_pod(change: str, name: str, on: str, **changes: object) -> events.PodSeen:
     """One sighting of a pod of the one ReplicaSet."""
     values: dict[str, object] = {
-        "change": change,
+        "change": Change(change),
         "namespace": "default",
         "name": name,
         "uid": f"uid-{name}",

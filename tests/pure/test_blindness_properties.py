@@ -15,6 +15,7 @@ from harness.check.record import RunRecord
 from harness.model import events
 from harness.model.taints import Effect, Taint, Toleration
 from harness.model.verdicts import PodVerdict, Verdict
+from harness.model.words import Change
 from tests.pure.records import CLOSED, FOREVER, SPOT, MadePod, MadeRun, S, node_seen
 
 GPU = Taint("gpu", Effect.NO_EXECUTE)
@@ -118,7 +119,7 @@ class Truth:
         on = node_seen("MODIFIED", (SPOT, GPU), version="theirs-1", by="kubectl")
         off = node_seen("MODIFIED", (SPOT,), version="theirs-2", by="kubectl")
         if put_gap is not None and put_gap.lossy and put_gap is taken_gap:
-            return [(put_seen, replace(off, change="LISTED"))]
+            return [(put_seen, replace(off, change=Change.LISTED))]
         return [(put_seen, on), (taken_seen + (SAME_ENDS if taken_seen == put_seen else 0.0), off)]
 
 

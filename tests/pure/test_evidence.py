@@ -20,6 +20,7 @@ from harness.model.experiment import Expect, Manifest, RecoveryExpectation
 from harness.model.plan import Prediction
 from harness.model.taints import Effect, Taint, Toleration
 from harness.model.verdicts import PodVerdict, Verdict
+from harness.model.words import Change
 from loadgen.rows import Rows
 from tests.pure.records import FOREVER, NODE, SPOT, MadePod, MadeRun, S, node_seen, steady
 
@@ -35,9 +36,9 @@ def planned(pod: str, outcome: str) -> Prediction:
 def good(**changes: object) -> MadeRun:
     """Two pods, one leaves and one stays, traffic, endpoints: all well."""
     slices = [
-        (1.0, events.EndpointSeen("LISTED", "default", "web", "web-1", 2, 0)),
-        (13.2, events.EndpointSeen("MODIFIED", "default", "web", "web-1", 1, 1)),
-        (15.0, events.EndpointSeen("MODIFIED", "default", "web", "web-1", 2, 0)),
+        (1.0, events.EndpointSeen(Change.LISTED, "default", "web", "web-1", 2, 0)),
+        (13.2, events.EndpointSeen(Change.MODIFIED, "default", "web", "web-1", 1, 1)),
+        (15.0, events.EndpointSeen(Change.MODIFIED, "default", "web", "web-1", 2, 0)),
     ]
     windows = [(second + 0.5, events.LoadWindow(100, 100, 100, 0, 1.0, 2.0, 0, 0.1, 0.1)) for second in range(1, 63)]
     values: dict = {

@@ -15,6 +15,7 @@ from harness.history.stories import PodStory, StepRecord, Window, covering, merg
 from harness.model import events
 from harness.model.scenario import CreatePod, ScenarioPod, SetTaints
 from harness.model.verdicts import EvictionRow, PodVerdict
+from harness.model.words import Action, StepResult
 from harness.plan.predict_observed import _EDGE_S, _Tainted
 
 S = 1_000_000_000
@@ -33,7 +34,7 @@ def test_covering_finds_the_window_that_holds_an_instant(windows: list[Window], 
 @given(st.lists(st.tuples(INSTANTS, st.none() | INSTANTS), max_size=12), st.lists(INSTANTS, max_size=12))
 def test_the_latest_step_under_way(spans: list[tuple[int, int | None]], instants: list[int]) -> None:
     steps = [
-        StepRecord(f"heal-{n}", "heal", "n1", start, None if length is None else start + length, "done")
+        StepRecord(f"heal-{n}", Action.HEAL, "n1", start, None if length is None else start + length, StepResult.DONE)
         for n, (start, length) in enumerate(spans)
     ]
 

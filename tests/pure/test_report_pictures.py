@@ -164,14 +164,15 @@ def test_named_pods() -> None:
         pytest.param(None, "no toleration", id="not-a-list"),
         pytest.param(
             [{"key": "spot", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5}],
-            "tolerates spot for 5 s",
+            "spot:NoExecute op=Exists for 5s",
             id="seconds",
         ),
         pytest.param(
-            [{"key": "spot", "value": "true", "effect": "NoExecute"}], "tolerates spot=true for ever", id="value"
+            [{"key": "spot", "value": "true", "effect": "NoExecute"}], "spot=true:NoExecute op=Equal", id="value"
         ),
-        pytest.param([{"operator": "Exists"}], "tolerates every taint for ever", id="blanket"),
+        pytest.param([{"operator": "Exists"}], "* op=Exists", id="blanket"),
         pytest.param([{"key": "spot", "effect": "NoSchedule"}], "no toleration", id="another-effect"),
+        pytest.param([7, {"key": "a", "effect": "Sometimes"}], "unreadable, unreadable", id="damaged"),
         pytest.param(
             [
                 {

@@ -12,7 +12,8 @@ from harness.formats.read import Path, Reading
 from harness.formats.values import format_duration
 from harness.model.experiment import Phases
 from harness.model.faults import Need
-from harness.model.taints import Effect, Operator, Toleration
+from harness.model.taints import Toleration
+from harness.model.tolerations import refusals
 
 
 def check_faults(reading: Reading, problems: Problems, kinds: Kinds) -> None:
@@ -95,43 +96,7 @@ def _overlaps(reading: Reading, problems: Problems, kinds: Kinds) -> None:
 
 
 def check_tolerations(reading: Reading, problems: Problems, path: Path) -> None:
-    """What the API server refuses (422): upstream's ValidateTolerations (pkg/apis/core/validation)."""
+    """What the API server refuses (422) of the tolerations in the list at `path`."""
     for here, toleration in reading.each(Toleration, *path):
-        if not toleration.key and toleration.operator is not Operator.EXISTS:
-            problems.add(
-                reading.place(*here, "key"),
-                "key: only operator Exists goes without a key",
-                "write the key, or operator: Exists for every key",
-            )
-        if toleration.operator is Operator.EXISTS and toleration.value:
-            problems.add(
-                reading.place(*here, "value"),
-                "value: operator Exists takes no value",
-                "take the value out, or write operator: Equal",
-            )
-        if toleration.operator in (Operator.GT, Operator.LT) and not _is_canonical(toleration.value):
-            problems.add(
-                reading.place(*here, "value"),
-                f'value: operator {toleration.operator} compares whole numbers, found "{toleration.value}"',
-                'write it like "24": no sign +, no leading zeros',
-            )
-        if toleration.operator is Operator.EQUAL and toleration.value.startswith("-"):
-            problems.add(
-                reading.place(*here, "value"),
-                f'value: "{toleration.value}" is not a label value, so no taint can have it',
-                "write a value that a taint can have, or operator: Gt or Lt",
-            )
-        if toleration.seconds is not None and toleration.effect is not Effect.NO_EXECUTE:
-            found = f"effect {toleration.effect}" if toleration.effect else "no effect"
-            problems.add(
-                reading.place(*here, "tolerationSeconds"),
-                f"tolerationSeconds: the API server refuses it with {found}: only NoExecute evicts running pods",
-                "write effect: NoExecute, or take tolerationSeconds out",
-            )
-
-
-def _is_canonical(text: str) -> bool:
-    try:
-        return str(int(text)) == text and -(2**63) <= int(text) < 2**63
-    except ValueError:
-        return False
+        for refusal in refusals(toleration):
+            problems.add(reading.place(*here, refusal.field), f"{refusal.field}: {refusal.message}", refusal.fix)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from harness.model.scenario import PodTrait
-from harness.model.taints import Operator, Toleration
 from harness.model.words import Outcome
 from harness.semantics.eviction.decision import Action, Decision
 from harness.semantics.eviction.settings import Settings
@@ -107,19 +106,10 @@ def _survives(life: SimPod, view: Horizon, countdown_s: float | None) -> PodOutc
     return PodOutcome(Outcome.SURVIVES, decision.rule, why)
 
 
-def spelled(toleration: Toleration) -> str:
-    """A toleration in one word, like kubectl's: ``spot:NoExecute op=Exists for 5s``."""
-    key = toleration.key or "*"
-    value = "" if toleration.operator is Operator.EXISTS else f"={toleration.value}"
-    effect = f":{toleration.effect}" if toleration.effect else ""
-    seconds = "" if toleration.seconds is None else f" for {toleration.seconds}s"
-    return f"{key}{value}{effect} op={toleration.operator}{seconds}"
-
-
 def _tolerated(decision: Decision, node: str) -> str:
     if decision.toleration is None:
         return f"{decision.taint} on {node} is not tolerated"
-    by = spelled(decision.toleration)
+    by = str(decision.toleration)
     if decision.rule is RuleId.SECONDS_OVERFLOW:
         length = "for ever" if decision.action is Action.NEVER else f"for {decision.delay_s:.9g} s"
         return f"{decision.taint} on {node} is tolerated {length} by {by}, whose nanoseconds overflow"
