@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 
 from harness.adapters.credentials import Credentials
-from harness.adapters.kube import KubeCluster, Limits, connect
+from harness.adapters.kube import KubeCluster, connect
+from harness.adapters.transport import Limits
 from harness.clock import SystemClock
 from harness.errors import ClusterError, Indeterminate, Refused, TryLater, UsageError
 from tests.fakes import api_objects as objects
