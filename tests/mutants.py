@@ -17,8 +17,9 @@ from harness.model import tolerations
 from harness.model.scenario import ConditionStatus
 from harness.model.taints import Effect, Operator, Taint, Toleration
 from harness.model.wellknown import UNREACHABLE
-from harness.semantics.eviction import admission, decision, matching, node_lifecycle, simulation, taint_eviction
-from harness.semantics.eviction.decision import Action, Decision
+from harness.semantics import decision, matching
+from harness.semantics.decision import Action, Decision
+from harness.semantics.eviction import admission, node_lifecycle, simulation, taint_eviction
 from harness.semantics.eviction.node_lifecycle import NodeLifecycleController, Zone, ZoneState
 from harness.semantics.eviction.simulated import Origin, Presence, SimPod
 from harness.semantics.eviction.taint_eviction import TaintEviction

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -133,3 +134,16 @@ def workload_of(template: PodTemplate) -> str:
     if kind == "ReplicaSet" and suffix and name.endswith(f"-{suffix}"):
         kind, name = "Deployment", name.removesuffix(f"-{suffix}")
     return f"{kind} {template.namespace}/{name}"
+
+
+def by_workload(leaving: Iterable[Leaving]) -> dict[str, list[Leaving]]:
+    """Grouped by `workload_of`."""
+    names: dict[PodTemplate, str] = {}
+    groups: dict[str, list[Leaving]] = defaultdict(list)
+    for each in leaving:
+        template = each.pod.template
+        name = names.get(template)
+        if name is None:
+            name = names[template] = workload_of(template)
+        groups[name].append(each)
+    return groups

@@ -6,8 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 
-from harness.impact.impact import Impact, Leaving, Replacement, workload_of
-from harness.impact.placements import by_workload
+from harness.impact.impact import Impact, Leaving, Replacement, by_workload, workload_of
 from harness.model.finding import Finding, Rule, Severity, counted
 from harness.model.state import Job, Subject
 from harness.semantics.scheduling import PlacementOutcome

@@ -5,27 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from harness.impact.impact import Impact, Leaving, Replacement, workload_of
+from harness.impact.impact import Impact, Leaving, Replacement, by_workload, workload_of
 from harness.model.finding import Finding, Rule, Severity, counted
-from harness.model.state import PodTemplate, Subject
+from harness.model.state import Subject
 from harness.semantics.scheduling import PlacementOutcome
 from harness.semantics.scheduling.quotas import Quotas
 from harness.semantics.scheduling.reasons import VOLUME_AFFINITY, VOLUME_BINDING, VOLUME_MISSING, VOLUME_ZONE
 
 _OF_VOLUMES = (VOLUME_AFFINITY, VOLUME_BINDING, VOLUME_MISSING, VOLUME_ZONE, "persistentvolume")
-
-
-def by_workload(leaving: Iterable[Leaving]) -> dict[str, list[Leaving]]:
-    """Grouped by `workload_of`."""
-    names: dict[PodTemplate, str] = {}
-    groups: dict[str, list[Leaving]] = defaultdict(list)
-    for each in leaving:
-        template = each.pod.template
-        name = names.get(template)
-        if name is None:
-            name = names[template] = workload_of(template)
-        groups[name].append(each)
-    return groups
 
 
 def _replacements(impact: Impact) -> Iterator[tuple[str, list[Leaving], list[Leaving]]]:

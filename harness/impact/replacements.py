@@ -11,7 +11,7 @@ from harness.impact.impact import Displaced, Impact, Leaving, Replacement, Stayi
 from harness.model.state import ClusterState, Node, Pod, PodTemplate
 from harness.model.taints import Taint
 from harness.model.words import Outcome
-from harness.semantics.eviction.decision import Action, decide, first_match, no_execute
+from harness.semantics.decision import Action, decide, first_match, no_execute
 from harness.semantics.eviction.settings import Settings
 from harness.semantics.scheduling import Placements, Request, Scheduler, place_all
 

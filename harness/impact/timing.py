@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from harness.impact.impact import Impact, Leaving, Replacement, Staying, workload_of
-from harness.impact.placements import by_workload
+from harness.impact.impact import Impact, Leaving, Replacement, Staying, by_workload, workload_of
 from harness.model import wellknown
 from harness.model.finding import Finding, Rule, Severity, counted
 from harness.model.scenario import ConditionStatus, ConditionType

@@ -1,1 +1,3 @@
-"""Kubernetes' rules as pure code: eviction, scheduling, and the catalogue of both."""
+"""Kubernetes' rules as pure code: what taints and tolerations decide (`matching`, `decision`), and above it eviction,
+scheduling and drains, which do not know each other; the catalogue of them all is `rules`.
+"""

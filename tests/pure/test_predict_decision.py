@@ -6,8 +6,8 @@ import pytest
 
 from harness.model.taints import Effect, Operator, Taint, Toleration
 from harness.model.tolerations import canonical_int
-from harness.semantics.eviction.decision import Action, decide, wrapped_ns
-from harness.semantics.eviction.matching import tolerates
+from harness.semantics.decision import Action, decide, wrapped_ns
+from harness.semantics.matching import tolerates
 from harness.semantics.rules import RuleId
 
 NO_EXECUTE = Effect.NO_EXECUTE

@@ -11,8 +11,8 @@ from harness.model.plan import Prediction
 from harness.model.scenario import CreatePod, Restart, Scenario, ScenarioPod, SetTaints, SetTolerations, Write
 from harness.model.taints import Effect, Operator, Taint, Toleration
 from harness.model.words import Outcome
+from harness.semantics.decision import decide, no_execute
 from harness.semantics.eviction import Settings, predict
-from harness.semantics.eviction.decision import decide, no_execute
 from harness.semantics.eviction.settings import BUSY
 from harness.semantics.rules import CATALOGUE, RuleId
 from tests.strategies import scripts, taint_sets, toleration_lists

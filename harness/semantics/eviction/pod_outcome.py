@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from harness.model.scenario import PodTrait
 from harness.model.words import Outcome
-from harness.semantics.eviction.decision import Action, Decision
+from harness.semantics.decision import Action, Decision
 from harness.semantics.eviction.settings import Settings
 from harness.semantics.eviction.simulated import Cause, SimPod
 from harness.semantics.eviction.throttle import DeleteBurst

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from harness.model import wellknown
 from harness.model.scenario import ConditionStatus, ConditionType, PodTrait, ScenarioNode, ScenarioPod
 from harness.model.taints import Taint, Toleration
-from harness.semantics.eviction.decision import Decision
+from harness.semantics.decision import Decision
 from harness.semantics.eviction.settings import Latency
 from harness.semantics.eviction.throttle import DeleteBurst
 from harness.semantics.rules import RuleId

@@ -23,8 +23,8 @@ from harness.model.scenario import (
     Write,
 )
 from harness.model.taints import Taint, Toleration
+from harness.semantics.decision import no_execute
 from harness.semantics.eviction import admission
-from harness.semantics.eviction.decision import no_execute
 from harness.semantics.eviction.node_lifecycle import NodeLifecycleController
 from harness.semantics.eviction.settings import Settings
 from harness.semantics.eviction.simulated import Origin, Presence, SimCluster, SimNode, SimPod

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from harness.model.scenario import PodTrait
 from harness.model.taints import Taint, Toleration
-from harness.semantics.eviction import decision as deciding
-from harness.semantics.eviction.decision import Action, Decision
+from harness.semantics import decision as deciding
+from harness.semantics.decision import Action, Decision
 from harness.semantics.eviction.settings import Settings
 from harness.semantics.eviction.simulated import Cause, Origin, SimCluster, SimNode, SimPod
 from harness.semantics.eviction.throttle import REQUESTS_AFTER_RESTART, REQUESTS_PER_RETRY, REQUESTS_TRAILING, Throttle

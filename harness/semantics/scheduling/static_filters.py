@@ -15,8 +15,8 @@ from enum import IntEnum
 from harness.model import wellknown
 from harness.model.state import Node, NodeTerm, Operator, PodTemplate, any_matches
 from harness.model.taints import Effect, Taint, Toleration
-from harness.semantics.eviction.decision import Action, decide, no_execute
-from harness.semantics.eviction.matching import tolerates
+from harness.semantics.decision import Action, decide, no_execute
+from harness.semantics.matching import tolerates
 from harness.semantics.scheduling import reasons
 from harness.semantics.scheduling.nodes import NodeTable
 from harness.semantics.scheduling.volumes import NO_VOLUMES, VolumeNeed

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from harness.model.taints import Effect, Taint, Toleration
-from harness.semantics.eviction.matching import tolerates
+from harness.semantics.matching import tolerates
 from harness.semantics.rules import RuleId
 
 
