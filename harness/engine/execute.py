@@ -51,7 +51,8 @@ async def execute(request: RunRequest, *, ports: RunPorts, stop: StopSignal) -> 
     folder = folders.create(request.folder)
     run = _open(request, folder, ports, targets)
     try:
-        outcome = await _conduct(run, stop)
+        with ports.live.under_way(request.run):
+            outcome = await _conduct(run, stop)
     # In threads: closing waits for the disk and judging a large run takes seconds; other runs of this process must not
     # miss their heartbeats meanwhile.
     finally:

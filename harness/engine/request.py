@@ -13,6 +13,7 @@ from harness.cluster.ports import Cluster, Components, LoadDriver, Metrics, Prog
 from harness.cluster.undo import Holder
 from harness.errors import ExitCode
 from harness.model.experiment import Experiment, Load
+from harness.run.recover.liveness import LiveRuns
 from harness.semantics.eviction.settings import Settings
 
 
@@ -58,13 +59,15 @@ class LoadFactory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunPorts:
-    """The outside of one run. `holder`: this process, for the records on nodes. `render`: writes the report into the
+    """The outside of one run. `holder`: this process, for the records on nodes. `live`: its runs, this one among them
+    until it has healed. `render`: writes the report into the
     finished folder and returns its page; TaintlabError and OSError when it cannot.
     """
 
     target: RunCluster
     clock: Clock
     holder: Holder
+    live: LiveRuns
     progress: Progress
     load: LoadFactory
     render: Callable[[Path], Path]

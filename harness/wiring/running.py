@@ -24,7 +24,7 @@ from harness.wiring.experiments import examine_text
 from harness.wiring.load import LoadgenDriver, load_config
 from harness.wiring.sessions import ClusterSession, open_session
 from harness.wiring.signals import stopped_by_signals
-from harness.wiring.this_process import this_process
+from harness.wiring.this_process import LIVE_RUNS, this_process
 from reports.render import render
 
 
@@ -104,6 +104,7 @@ def ports_of(session: ClusterSession, *, clock: Clock, progress: Progress) -> Ru
         target=target,
         clock=clock,
         holder=this_process(),
+        live=LIVE_RUNS,
         progress=progress,
         load=load,
         render=render,

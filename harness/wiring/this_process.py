@@ -8,7 +8,10 @@ from pathlib import Path
 
 from harness.cluster.undo import Holder
 from harness.lab.processes import ProcessId
-from harness.run.recover.liveness import LocalProcesses
+from harness.run.recover.liveness import LiveRuns, LocalProcesses
+
+LIVE_RUNS = LiveRuns()
+"""The runs of this process. A claim names the process that holds it, so they are known by process, too."""
 
 
 def this_process() -> Holder:
@@ -25,7 +28,7 @@ def this_process() -> Holder:
 
 def local_processes() -> LocalProcesses:
     """The processes of this boot and pid namespace."""
-    return LocalProcesses(this_process(), is_running)
+    return LocalProcesses(this_process(), is_running, LIVE_RUNS)
 
 
 def is_running(holder: Holder) -> bool:

@@ -13,6 +13,7 @@ from harness.cluster.undo import Holder
 from harness.engine import RunCluster, RunPorts, RunRequest
 from harness.model.events import LoadWindow
 from harness.model.experiment import Experiment, Load
+from harness.run.recover.liveness import LiveRuns
 from harness.semantics.eviction.settings import BUSY, Settings
 from harness.testing import FakeCluster
 from harness.wiring.experiments import read_experiment_text
@@ -114,6 +115,7 @@ class World:
     progress: Listener = field(default_factory=Listener)
     loads: list[FakeLoad] = field(default_factory=list)
     rendered: list[Path] = field(default_factory=list)
+    live: LiveRuns = field(default_factory=LiveRuns)
 
     def ports(self) -> RunPorts:
         """As the engine takes them."""
@@ -127,6 +129,7 @@ class World:
             target=target,
             clock=SystemClock(),
             holder=HOLDER,
+            live=self.live,
             progress=self.progress,
             load=self._load,
             render=self._render,

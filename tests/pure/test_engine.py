@@ -13,12 +13,19 @@ from typing import Any
 
 import pytest
 
+from harness.clock import SystemClock
+from harness.cluster.patience import Patience
 from harness.cluster.ports import Json
+from harness.cluster.undo import own_claim
 from harness.engine import FinishedRun, NotStarted, StopSignal, execute, new_run_id
-from harness.errors import ExitCode, InvalidFile, TryLater, UsageError
+from harness.errors import ExitCode, InvalidFile, Refused, TryLater, UsageError
+from harness.faults.registry import UNDO
+from harness.run.recover.by_claims import recover_claims
+from harness.run.recover.context import Recovered, RecoveryContext
+from harness.run.recover.liveness import LocalProcesses
 from harness.wiring.experiments import read_experiment_text
 from harness.wiring.signals import ENDING_SIGNALS, stopped_by_signals
-from tests.fakes.engine import Listener, World, cluster_of, is_as_before, request, text
+from tests.fakes.engine import HOLDER, Listener, World, cluster_of, is_as_before, request, text
 
 N1 = "/api/v1/nodes/n1"
 LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
@@ -192,6 +199,46 @@ def test_insisting_gives_up_a_heal_that_is_not_answered(tmp_path: Path) -> None:
     assert finished.exit_code is ExitCode.HEAL_FAILED
     assert "n1" in finished.result["leftovers"][0]
     assert not is_as_before(world.cluster.objects[N1])
+
+
+def test_what_an_ended_run_left_is_recovered_while_its_process_lives(tmp_path: Path) -> None:
+    """As an operator does: the next run, or its own recovery, is in the process that holds the claim."""
+    world, clock = World(cluster_of("n1")), SystemClock()
+    plain, signs, heals = world.cluster.merge_patch, [], True
+    here = LocalProcesses(HOLDER, lambda holder: True, world.live)
+
+    def context() -> RecoveryContext:
+        patience = Patience(clock, clock.now().mono_ns + 60 * 10**9)
+        return RecoveryContext(world.cluster, patience, here, lambda line: None)
+
+    async def patch(path: str, body: Mapping[str, Any]) -> Json:
+        if heals or is_as_before(world.cluster.objects[N1]):
+            return await plain(path, body)
+        raise Refused(f"PATCH {path}: 403", status=403, reason="Forbidden")
+
+    async def run() -> tuple[FinishedRun, Recovered]:
+        nonlocal heals
+        wanted = request("straight-1", text(), tmp_path / "run")
+        finished = await execute(wanted, ports=world.ports(), stop=StopSignal())
+        heals = True
+        world.cluster.objects |= {"/api/v1": {"resources": []}, "/apis": {"groups": []}}
+        return finished, await recover_claims(context(), run="straight-1")
+
+    def look(line: str) -> None:
+        nonlocal heals
+        if line.startswith("injected"):
+            heals = False
+            claim = own_claim(world.cluster.objects[N1], "straight-1", UNDO)
+            assert claim is not None
+            signs.append(context().sign_of_life(claim))
+
+    world.cluster.merge_patch = patch  # type: ignore[method-assign]  # it loses the right to heal
+    world.progress.on_say = look
+    finished, recovered = asyncio.run(run())
+    assert signs == [f"process {HOLDER.pid} of this machine holds it"]
+    assert finished.exit_code is ExitCode.HEAL_FAILED
+    assert (recovered.remaining, recovered.refused) == ((), "")
+    assert is_as_before(world.cluster.objects[N1])
 
 
 def test_a_load_without_rows_is_no_pass(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,16 +10,24 @@ from pathlib import Path
 import pytest
 
 from harness.cluster.reference import ClusterRef
-from harness.cluster.undo import NodeUndo
+from harness.cluster.undo import Holder, NodeUndo
 from harness.errors import UsageError
+from harness.lab.processes import ProcessId
 from harness.run.recover.liveness import sign_of_life
 from harness.run.recover.where import is_where, of_folder
 from harness.wiring.sessions import default_kubeconfigs, lab_is_gone
-from harness.wiring.this_process import local_processes, this_process
+from harness.wiring.this_process import LIVE_RUNS, local_processes, this_process
 
 NOW_S = 1_800_000_000
 HERE = this_process()
 AWAY = replace(HERE, boot_id="another")
+
+
+def parent() -> Holder:
+    """The process that started this one, and lives."""
+    process = ProcessId.of(os.getppid())
+    assert process is not None
+    return replace(HERE, pid=process.pid, start_ticks=process.start_ticks)
 
 
 def stamp(age_s: float) -> str:
@@ -47,7 +56,23 @@ def stamp(age_s: float) -> str:
 )
 def test_a_sign_of_life(holder: object, heartbeat: str | None, alive: bool) -> None:
     claim = NodeUndo("r", "d", holder=holder, heartbeat=heartbeat)  # type: ignore[arg-type]
-    assert bool(sign_of_life(claim, processes=local_processes(), wall_ns=NOW_S * 10**9)) is alive
+    with LIVE_RUNS.under_way("r"):
+        assert bool(sign_of_life(claim, processes=local_processes(), wall_ns=NOW_S * 10**9)) is alive
+
+
+@pytest.mark.parametrize(
+    ("holder", "alive"),
+    [
+        pytest.param(HERE, False, id="of this process"),
+        pytest.param(parent(), True, id="of another living process"),
+        pytest.param(AWAY, True, id="of another machine"),
+    ],
+)
+def test_a_run_that_is_not_under_way_here(holder: Holder, alive: bool) -> None:
+    """Its process tells of its own runs alone."""
+    claim = NodeUndo("r", "d", holder=holder, heartbeat=stamp(5))
+    with LIVE_RUNS.under_way("another"):
+        assert bool(sign_of_life(claim, processes=local_processes(), wall_ns=NOW_S * 10**9)) is alive
 
 
 def test_the_command_line_goes_before_the_folder() -> None:
