@@ -12,9 +12,10 @@ from typing import Any
 from harness.cli.options import add_where
 from harness.cli.parser import verb_parser
 from harness.cluster.reference import ClusterRef
+from harness.engine.recovering import RecoverRequest
 from harness.errors import ExitCode, UsageError
 from harness.run.recover.context import Recovered
-from harness.wiring.verbs import RecoverRequest, recover_verb
+from harness.wiring.verbs import recover_verb
 
 
 def add_parser(subparsers: Any) -> None:

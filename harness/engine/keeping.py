@@ -1,4 +1,4 @@
-"""What a run writes into its folder beside its history and its undo records."""
+"""Where a run is kept, and what it writes into its folder beside its history and its undo records."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 import platform
 import traceback
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 
 import harness
 from harness.engine.request import RunCluster, RunRequest
@@ -14,6 +16,7 @@ from harness.files import write_whole
 from harness.history.folder import RunFolder, write_json
 from harness.history.redact import redact_experiment
 from harness.history.redact_yaml import stored_spec
+from harness.model.experiment import Experiment
 from harness.model.state import Node
 
 
@@ -50,3 +53,10 @@ def keep_traceback(folder: RunFolder, defect: BaseException) -> None:
     """``defect.txt``, as far as there is room for it."""
     with contextlib.suppress(OSError):
         write_whole(folder.path / "defect.txt", "".join(traceback.format_exception(defect)).encode(errors="replace"))
+
+
+def default_folder(experiment: Experiment, *, wall_ns: int, base: Path) -> Path:
+    """``runs/<experiment>/<UTC>-<seed>`` in `base`; `wall_ns`: now, since the epoch."""
+    stamp = datetime.fromtimestamp(wall_ns / 1e9, UTC).strftime("%Y%m%dT%H%M%SZ")
+    seed = experiment.target.seed if experiment.target else 0
+    return base / "runs" / experiment.name / f"{stamp}-{seed}"

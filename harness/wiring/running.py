@@ -7,14 +7,22 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.adapters.prometheus import PrometheusMetrics
 from harness.clock import Clock
 from harness.cluster.ports import Progress
 from harness.cluster.reference import ClusterRef
-from harness.engine import FinishedRun, RunCluster, RunPorts, RunRequest, StopSignal, execute, new_run_id
+from harness.engine import (
+    FinishedRun,
+    RunCluster,
+    RunPorts,
+    RunRequest,
+    StopSignal,
+    default_folder,
+    execute,
+    new_run_id,
+)
 from harness.errors import InvalidFile
 from harness.formats.document import read_text
 from harness.lab import root_notice
@@ -52,21 +60,14 @@ def request_of(file: Path, *, out: Path | None, base: Path, clock: Clock, keep_s
     examined = examine_text(text, file)
     if examined.experiment is None:
         raise InvalidFile(examined.problems)
-    experiment = examined.experiment
+    experiment, wall_ns = examined.experiment, clock.now().wall_ns
     return RunRequest(
-        run=new_run_id(experiment.name, wall_ns=clock.now().wall_ns, random=secrets.token_bytes),
+        run=new_run_id(experiment.name, wall_ns=wall_ns, random=secrets.token_bytes),
         spec=text,
         experiment=experiment,
-        folder=out or default_folder(experiment, clock=clock, base=base),
+        folder=out or default_folder(experiment, wall_ns=wall_ns, base=base),
         keep_secrets=keep_secrets,
     )
-
-
-def default_folder(experiment: Experiment, *, clock: Clock, base: Path) -> Path:
-    """``runs/<experiment>/<UTC>-<seed>``."""
-    stamp = datetime.fromtimestamp(clock.now().wall_ns / 1e9, UTC).strftime("%Y%m%dT%H%M%SZ")
-    seed = experiment.target.seed if experiment.target else 0
-    return base / "runs" / experiment.name / f"{stamp}-{seed}"
 
 
 @contextmanager

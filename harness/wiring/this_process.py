@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from harness.cluster.undo import Holder
-from harness.lab.processes import ProcessId
+from harness.lab.processes import ProcessId, boot_id
 from harness.run.recover.liveness import LiveRuns, LocalProcesses
 
 LIVE_RUNS = LiveRuns()
@@ -38,7 +38,7 @@ def is_running(holder: Holder) -> bool:
 
 def _boot_id() -> str:
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return boot_id()
     except OSError:
         return ""
 
