@@ -1,8 +1,8 @@
 """One engine behind every door: a request in, a finished, judged, rendered run out.
 
 `execute` takes a run from its request to its verdict, `judging` judges a run folder, `preparing` looks before anything
-is touched; `recovering` reverts what a run left. The outside comes in as `RunPorts`; no signal handler is touched here, no experiment is read from disk, and
-several runs may go on in one process.
+is touched, `recovering` reverts what a run left. The outside comes in as ports; no signal handler is touched here, no
+experiment is read from disk, and several runs may go on in one process.
 """
 
 from harness.engine.execute import execute
