@@ -15,11 +15,14 @@ _BEFORE_S = -1.0
 
 @dataclass(frozen=True, slots=True)
 class Seeker:
-    """A pod whose replacement looks for a node from some instant in [`earliest_s`, `latest_s`] on."""
+    """A pod whose replacement looks for a node from some instant in [`earliest_s`, `latest_s`] on. `due_s`: by which
+    it takes its place in the queue.
+    """
 
     pod: Pod
     earliest_s: float
     latest_s: float
+    due_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ def place(
     waiting = [p for p in rest if not p.node and not p.deleting and not p.finished and not p.template.gates]
     due: dict[int, list[Request]] = {0: [Request(pod.key, pod.template, _BEFORE_S) for pod in waiting]}
     for seeker in seekers:
-        request = Request(seeker.pod.key, seeker.pod.template, seeker.earliest_s)
+        request = Request(seeker.pod.key, seeker.pod.template, seeker.due_s)
         due.setdefault(through.at(seeker.earliest_s), []).append(request)
     looks = _Looks(inventory, rest, {pod.key: pod for pod in (*waiting, *(s.pod for s in seekers))}, compares=compares)
     last = max((through.at(seeker.latest_s) for seeker in seekers), default=0)

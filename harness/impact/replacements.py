@@ -134,12 +134,17 @@ def _placed(
 
 
 def _seeker(pod: Pod, prediction: Prediction, back: Replacement) -> Seeker:
-    """A StatefulSet waits until the old pod is gone; the others do not."""
+    """A StatefulSet waits until the old pod is gone, which takes up to its grace period; the others do not."""
     later_s = pod.template.grace_s if back is Replacement.SAME_NAME else 0.0
     earliest_s, latest_s = prediction.earliest_s or 0.0, prediction.latest_s
     if prediction.outcome is Outcome.DELETED:
         latest_s = earliest_s
-    return Seeker(pod, earliest_s + later_s, math.inf if latest_s is None else latest_s + later_s)
+    return Seeker(
+        pod,
+        earliest_s=earliest_s,
+        latest_s=math.inf if latest_s is None else latest_s + later_s,
+        due_s=earliest_s + later_s,
+    )
 
 
 def _displaced(inventory: ClusterState, placed: Placed) -> tuple[Displaced, ...]:

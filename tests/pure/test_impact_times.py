@@ -62,6 +62,15 @@ FATES: dict[str, tuple[list[TimedFault], list[Json], dict[str, PlacementOutcome]
         [leaves("p", 20), leaves("q", 20), node("other")],
         {"p": UNKNOWN, "q": UNKNOWN},
     ),
+    "once the old one is gone, which may take its grace period": (
+        [*TAINTED, on("other", CordonFault(), 20.0)],
+        [
+            leaves("db-0", owner="StatefulSet/db", grace=30),
+            leaves("eb-0", owner="StatefulSet/eb", grace=10),
+            node("other"),
+        ],
+        {"db-0": UNKNOWN, "eb-0": FITS},
+    ),
     "before or after, and it is all the same": (
         [*TAINTED, on("else", CordonFault(), 20.01)],
         [leaves("p", 20), node("other"), node("else", cpu="1m")],
