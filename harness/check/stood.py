@@ -38,12 +38,12 @@ def fault_stood(record: RunRecord) -> str:
 def _spans(record: RunRecord) -> Iterator[_Span]:
     index, heals = record.index, _Heals(record.index)
     for step in record.plan.steps:
-        deed = index.injections.get(step.id)
+        injection = index.injections.get(step.id)
         mark = step.fault.mark if step.fault is not None and step.action is Action.INJECT else None
-        if deed is None or deed.outcome != "done" or deed.ended_ns is None or mark is None:
+        if injection is None or injection.outcome != "done" or injection.ended_ns is None or mark is None:
             continue
-        end_ns, version = heals.begun_ns(deed), index.brought.get(step.id, "")
-        yield _Span(step.subject, mark, deed.invoked_ns, deed.ended_ns, end_ns, version)
+        end_ns, version = heals.begun_ns(injection), index.brought.get(step.id, "")
+        yield _Span(step.subject, mark, injection.invoked_ns, injection.ended_ns, end_ns, version)
 
 
 class _Heals:

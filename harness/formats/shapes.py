@@ -68,7 +68,7 @@ class Field:
 class Record:
     """A mapping with known keys. `build` makes the model's value from the fields' values.
 
-    `slips` maps a wrong key that people write to the mend; `title` names it in the schema and the reference.
+    `slips` maps a wrong key that people write to the fix; `title` names it in the schema and the reference.
     """
 
     title: str

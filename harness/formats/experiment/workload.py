@@ -62,7 +62,7 @@ def _absent(file: Path) -> str:
 
 
 def _closest(folder: Path, written: str) -> str:
-    """The mend: a file beside it with nearly that name, or how paths count."""
+    """The fix: a file beside it with nearly that name, or how paths count."""
     if is_folder(folder / written):
         return "name the files in it"
     try:
