@@ -11,12 +11,12 @@ from pathlib import Path
 
 from harness.errors import LabError, UsageError
 from harness.files import write_whole
-from harness.lab import addresses, control, doors, files, launch, nodes, ready, state
+from harness.lab import addresses, control, files, launch, nodes, port_forwards, ready, state
 from harness.lab.api import MERGE_PATCH, Api, ApiRefused
 from harness.lab.control import Operation, Run
 from harness.lab.deadline import Deadline
-from harness.lab.dials import merged, parse_figures
 from harness.lab.launch import Setting
+from harness.lab.node_pressure import merged, parse_figures
 from harness.lab.pki import Authority
 from harness.lab.state import Record
 from harness.lab.topology import Node
@@ -30,7 +30,7 @@ def pressure(lab: Lab, node: str, figures: Mapping[str, str] | None, pod: str | 
     """Sets what the node's kubelet believes from its next look on; returns when it is written.
 
     `figures`: signal -> quantity, added to those set before; None takes them off again (those of `pod`, else all).
-    Of a node: harness.lab.dials.NODE_SIGNALS. With `pod` (NAMESPACE/NAME): POD_FIGURES. UsageError for others.
+    Of a node: harness.lab.node_pressure.NODE_SIGNALS. With `pod` (NAMESPACE/NAME): POD_FIGURES. UsageError for others.
     """
     record = record_of(lab)
     _known_node(record, node)
@@ -103,19 +103,19 @@ def add_node(lab: Lab, new: Node) -> None:
 def port_forward(lab: Lab, target: str) -> str:
     """A URL on 127.0.0.1 for ``SERVICE[.NAMESPACE]:PORT``, good on the host and inside until the lab goes down."""
     record = record_of(lab)
-    service, namespace, port = doors.parse_service(target)
+    service, namespace, port = port_forwards.parse_service(target)
     with closing(Api(lab.kubeconfig)) as api:
         try:
             found = api.request("GET", f"/api/v1/namespaces/{namespace}/services/{service}")
         except ApiRefused as refused:
             raise UsageError(f"no port-forward to {target}: {refused}") from refused
-    dial_to = doors.service_target(found, port)
+    address = port_forwards.service_target(found, port)
     setting = Setting.of(record)
-    with doors.open_socket() as listening:
-        number = doors.port_of(listening)
+    with port_forwards.open_socket() as listening:
+        number = port_forwards.port_of(listening)
         name = f"port-forward/{service}.{namespace}:{port}@{number}"
-        program = doors.program(
-            setting.noderuntime, name=name, doors={number: dial_to}, folder=setting.folder.path, env=setting.env
+        program = port_forwards.program(
+            setting.noderuntime, name=name, forwards={number: address}, folder=setting.folder.path, env=setting.env
         )
         control.ask(Path(record.sockets), Operation.START, programs=[program], fds=[listening.fileno()])
     return f"http://127.0.0.1:{number}"

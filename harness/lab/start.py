@@ -29,12 +29,12 @@ from harness.lab import (
     bootstrap,
     build,
     control,
-    doors,
     files,
     launch,
     namespace,
     nodes,
     packages,
+    port_forwards,
     ready,
     state,
     teardown,
@@ -138,19 +138,19 @@ def _start(spec: LabSpec, record: Record, *, podinfo: Path, maker: Maker, deadli
     """Files, supervisor, cluster; the record of the finished lab, on disk."""
     sockets = Path(record.sockets)
     setting = Setting.of(record)
-    with doors.open_socket() as api_socket, doors.open_socket() as prometheus_socket:
-        ports = {"api": doors.port_of(api_socket), "prometheus": doors.port_of(prometheus_socket)}
+    with port_forwards.open_socket() as api_socket, port_forwards.open_socket() as prometheus_socket:
+        ports = {"api": port_forwards.port_of(api_socket), "prometheus": port_forwards.port_of(prometheus_socket)}
         record = replace(record, ports=ports)
         state.write(record)
         files.prepare(setting, spec.topology, sockets=sockets, podinfo=podinfo, api_port=ports["api"])
-        door = launch.host_doors(setting, api_port=ports["api"], prometheus_port=ports["prometheus"])
+        forwards = launch.host_port_forwards(setting, api_port=ports["api"], prometheus_port=ports["prometheus"])
         supervisor = _supervise(
             setting,
             maker=maker,
             sockets=sockets,
             setup=launch.network_setup(setting, [node.index for node in spec.topology.nodes]),
-            programs=[door, *launch.control_plane(setting)],
-            fds={door.name: (api_socket.fileno(), prometheus_socket.fileno())},
+            programs=[forwards, *launch.control_plane(setting)],
+            fds={forwards.name: (api_socket.fileno(), prometheus_socket.fileno())},
         )
     record = replace(record, supervisor=supervisor)
     state.write(record)

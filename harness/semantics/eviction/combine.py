@@ -134,7 +134,9 @@ def _common(endings: Sequence[PodOutcome], simulations: Sequence[Simulation], sc
         if each.outcome is Outcome.UNSURE:
             return each
     as_written = {
-        e.outcome for e, simulation in zip(endings, simulations, strict=True) if simulation.ordering is Ordering.AS_WRITTEN
+        e.outcome
+        for e, simulation in zip(endings, simulations, strict=True)
+        if simulation.ordering is Ordering.AS_WRITTEN
     }
     if len(as_written) == 1:
         rule = RuleId.SEEN_TOGETHER

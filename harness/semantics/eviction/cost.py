@@ -28,7 +28,8 @@ _VISIT = 10
 
 def work(scenario: Scenario, settings: Settings) -> int:
     """How much is to be done, in comparisons of a taint with a toleration: after each write to a node every pod on it
-    is looked at, after each restart every pod, all of it once in each simulation. An upper bound: pods that have left count too.
+    is looked at, after each restart every pod, all of it once in each simulation. An upper bound: pods that have left
+    count too.
     """
     pods = [*scenario.pods, *(write.pod for write in scenario.writes if isinstance(write, CreatePod))]
     on_node = Counter(pod.node for pod in pods)

@@ -137,8 +137,8 @@ class NodeLifecycleController:
     def drain(self, at_s: float) -> None:
         """Taint the nodes that wait, as far as their zone's tokens go.
 
-        Which of several goes first is not known: in an early variant all go with the first token, in a late one with the
-        last, so that the two enclose every order.
+        Which of several goes first is not known: in an early variant all go with the first token, in a late one with
+        the last, so that the two enclose every order.
         """
         for zone in self._zones.values():
             zone.refill(at_s)

@@ -133,7 +133,9 @@ class Simulation:
         writes = self._scenario.writes
         ordering = self._variant.ordering if len(group) > 1 else Ordering.AS_WRITTEN
         if ordering in (Ordering.NODES_FIRST, Ordering.PODS_FIRST):
-            first = (SetTaints, DeleteNode) if ordering is Ordering.NODES_FIRST else (SetTolerations, CreatePod, DeletePod)
+            first = (
+                (SetTaints, DeleteNode) if ordering is Ordering.NODES_FIRST else (SetTolerations, CreatePod, DeletePod)
+            )
             order = sorted(group, key=lambda index: not isinstance(writes[index], first))
         else:
             order = list(group)

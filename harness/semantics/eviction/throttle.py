@@ -75,8 +75,8 @@ class Throttle:
     def delete(
         self, at_s: float, count: int = 1, requests: int = REQUESTS_PER_DELETION, *, trailing: int = 0
     ) -> DeleteBurst:
-        """`count` deletions of so many requests become due at `at_s` (not before the last call's); the burst they belong
-        to. `trailing`: requests of each that follow, and hold up only what comes later.
+        """`count` deletions of so many requests become due at `at_s` (not before the last call's); the burst they
+        belong to. `trailing`: requests of each that follow, and hold up only what comes later.
         """
         self._advance(at_s)
         if at_s > self._rush.end_s:

@@ -45,10 +45,10 @@ class Ordering(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What one simulation takes for given. `ordering`: how writes back to back are seen. `lead_s`: how long before time 0 the pods were bound.
-    `restarts_s`: for each restart, the time until the successor has listed everything. `pass_s`: an instant of the node
-    lifecycle controller's pass (others lie whole periods away). `lease_s`: age of the last lease renewal when
-    heartbeats stop. `late`: everything else that is periodic takes its longest.
+    """What one simulation takes for given. `ordering`: how writes back to back are seen. `lead_s`: how long before time
+    0 the pods were bound. `restarts_s`: for each restart, the time until the successor has listed everything. `pass_s`:
+    an instant of the node lifecycle controller's pass (others lie whole periods away). `lease_s`: age of the last lease
+    renewal when heartbeats stop. `late`: everything else that is periodic takes its longest.
     """
 
     ordering: Ordering = Ordering.AS_WRITTEN

@@ -1,4 +1,4 @@
-"""Who would be thrown out to make room for a more important pod.
+"""Who would be preempted to make room for a more important pod.
 
 Source: pkg/scheduler/framework/plugins/defaultpreemption (SelectVictimsOnNode) and framework/preemption
 (pickOneNodeForPreemption). Upstream looks at some of the nodes only, from a random one on, when there are more than a
