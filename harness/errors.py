@@ -176,6 +176,6 @@ class LoadFailed(TaintlabError):
 
 
 class HealFailed(TaintlabError):
-    """Something that a run put there is still on the cluster; the message lists it, and how to take it off."""
+    """Something that a run put there is still on the cluster; the message lists it, and how to revert it."""
 
     exit_code = ExitCode.HEAL_FAILED

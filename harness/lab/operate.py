@@ -29,7 +29,7 @@ _NODE_TIMEOUT_S = 30.0
 def pressure(lab: Lab, node: str, figures: Mapping[str, str] | None, pod: str | None = None) -> None:
     """Sets what the node's kubelet believes from its next look on; returns when it is written.
 
-    `figures`: signal -> quantity, added to those set before; None takes them off again (those of `pod`, else all).
+    `figures`: signal -> quantity, added to those set before; None removes them again (those of `pod`, else all).
     Of a node: harness.lab.node_pressure.NODE_SIGNALS. With `pod` (NAMESPACE/NAME): POD_FIGURES. UsageError for others.
     """
     record = record_of(lab)

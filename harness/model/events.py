@@ -224,7 +224,7 @@ class LatencyMeasured:
 
 @dataclass(frozen=True, slots=True)
 class ClaimLost:
-    """The undo record that we had put on `node` is not there any more: somebody else took our change off."""
+    """The undo record that we had put on `node` is not there any more: somebody else reverted our change."""
 
     node: str
     message: str
@@ -232,8 +232,8 @@ class ClaimLost:
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """Something of ours that is still on the cluster at the end, or of which that is not known. `message`: what holds
-    it.
+    """Something of the run that is still on the cluster at the end, or of which that is not known. `message`: what
+    holds it.
     """
 
     subject: str

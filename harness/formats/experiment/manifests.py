@@ -86,7 +86,7 @@ def _manifests(node: Node, problems: Problems) -> list[Manifest]:
     if metadata.get("generateName") and not metadata.get("name"):
         problems.add(
             metadata.place_of("generateName"),
-            "generateName leaves the name to the server, but a run takes off what it applied by name",
+            "generateName leaves the name to the server, but a run removes what it applied by name",
             "write name",
         )
         return []

@@ -145,7 +145,7 @@ def concerns_node_lifecycle(scenario: Scenario) -> bool:
 
 
 def is_lifecycle_taint(taint: Taint) -> bool:
-    """not-ready or unreachable with NoExecute: the taints that the node lifecycle controller takes off a Ready node."""
+    """not-ready or unreachable with NoExecute: the taints that the controller removes from a Ready node."""
     return taint.effect is Effect.NO_EXECUTE and taint.key in (NOT_READY, UNREACHABLE)
 
 

@@ -1,6 +1,6 @@
 """The order in which pods are placed, and what comes of each.
 
-As in the scheduler's queue: by time, then priority, then arrival. A pod that does not fit may throw out less important
+As in the scheduler's queue: by time, then priority, then arrival. A pod that does not fit may preempt less important
 ones, whose replacements then queue up themselves. Pods left over are tried again as long as others move: affinity and
 spread may let them in later.
 """
@@ -167,7 +167,7 @@ class _Queue:
             self._preemptor.moved_in(node, Occupant(key, template))
 
     def _preempt(self, key: str, group: _Group) -> bool:
-        """Throw out less important pods for one pod, if that helps."""
+        """Preempt less important pods for one pod, if that helps."""
         template = group.template
         if not template.preempts or template.gates or self._preemptions >= MAX_PREEMPTIONS:
             return False

@@ -54,12 +54,12 @@ class DefaultPreemption:
         self._lowest = min((o.template.priority for on in self._occupants.values() for o in on), default=0)
 
     def moved_in(self, node: int, occupant: Occupant) -> None:
-        """A pod was placed. Whoever was hopeless stays so: throwing this one out again brings back what was before."""
+        """A pod was placed. Whoever was hopeless stays so: preempting this one again brings back what was before."""
         self._occupants.setdefault(node, []).append(occupant)
         self._lowest = min(self._lowest, occupant.template.priority)
 
     def preempt(self, template: PodTemplate) -> Eviction | None:
-        """The victims that make room for one pod, taken off the engine; None when that would not help."""
+        """The victims that make room for one pod, already removed; None when that would not help."""
         feasible = self._engine.feasible(template)
         if not template.preempts or template.priority <= self._lowest or feasible is None:
             return None
