@@ -95,7 +95,18 @@ def test_the_reference_explains_the_exit_code(code: ExitCode) -> None:
 @pytest.mark.parametrize("check", [check.id for check in VALIDITY_CHECKS])
 def test_the_reference_explains_the_validity_check(check: str) -> None:
     assert f"\n| `{check}` | " in (REFERENCE / "result.md").read_text(encoding="utf-8")
-    assert check in (DOCS / "how-to/read-a-verdict.md").read_text(encoding="utf-8") or check == "run-ended"
+    assert f"\n## `{check}`\n" in (DOCS / "how-to/troubleshoot.md").read_text(encoding="utf-8")
+
+
+def test_the_page_for_trouble_has_no_other_validity_check() -> None:
+    named = re.findall(r"^## `(.+)`$", (DOCS / "how-to/troubleshoot.md").read_text(encoding="utf-8"), re.M)
+    assert named == [check.id for check in VALIDITY_CHECKS]
+
+
+def test_the_glossary_is_in_order_and_says_each_word_once() -> None:
+    words = re.findall(r"^\| ([a-z ,]+) \|", (REFERENCE / "glossary.md").read_text(encoding="utf-8"), re.M)[1:]
+    assert words == sorted(set(words))
+    assert len(words) > 30
 
 
 @pytest.mark.parametrize("check", [check.id for check in CHECKS])

@@ -55,8 +55,8 @@ _INLINE = re.compile(r"``[^`]*``|`[^`\n]*`")
 _FILE = re.compile(r"(?<![\w<>{}./*-])[\w./-]*\w\.(?:py|md|go)\b")
 _MODULE = re.compile(rf"(?<![\w./-])(?:{'|'.join(ROOMS)})(?:\.\w+)+")
 _UPSTREAM = re.compile(r"\b(pkg|cmd|staging|plugin|test/e2e|k8s\.io|sigs\.k8s\.io)/")
-_WORDS_OF_THEIRS = {"argparse.py"}
-"""Files that are named and are not ours: Python's."""
+_FILES_OF_OTHERS = {"argparse.py"}
+"""Files that are named and are not ours: Python's. ``NAME`` in a path stands for what the reader calls it."""
 
 
 def label(path: Path) -> str:
@@ -130,7 +130,11 @@ def missing(text: str) -> list[str]:
     gone = [name for name in _MODULE.findall(text) if not is_there(name)]
     for name in _FILE.findall(_UPSTREAM.sub("\0/", text)):
         path = name.removeprefix("./").lstrip("./")
-        ours = path not in _WORDS_OF_THEIRS and (not path.endswith(".go") or path.startswith("harness/"))
+        ours = (
+            path not in _FILES_OF_OTHERS
+            and "NAME" not in path
+            and (not path.endswith(".go") or path.startswith("harness/"))
+        )
         if ours and not any(file.endswith(f"/{path}") for file in files()):
             gone.append(name)
     return gone
