@@ -34,10 +34,11 @@ from harness.model.experiment import (
     RecoveryExpectation,
     Target,
 )
+from harness.model.needs import Watched
 from harness.model.plan import Plan, Prediction, Step
 from harness.model.result import Environment
 from harness.model.taints import Effect, Taint
-from harness.model.words import Action
+from harness.model.words import Action, Change, RunState
 from harness.plan.predict_observed import predict_observed
 from harness.semantics.eviction.settings import Settings
 
@@ -89,17 +90,17 @@ def faults_of(size: Size) -> Iterator[Timed]:
     """Every taint on, and off again: steps 3 ms apart that overlap, each change seen a millisecond after its answer."""
     for number in range(size.nodes):
         name = node(number)
-        yield 0.1, seen_node("LISTED", name, (), "1")
-        yield 5.0, seen_node("MODIFIED", name, (), "2")
+        yield 0.1, seen_node(Change.LISTED, name, (), "1")
+        yield 5.0, seen_node(Change.MODIFIED, name, (), "2")
         for verb, at_s, taints in (("inject", FAULT_AT_S + 0.1, (SPOT,)), ("heal", size.heal_at_s, ())):
             step, sent_s = f"{verb}-{number}", at_s + number * 0.003
             version = f"rv-{step}"
-            yield sent_s, events.StepInvoked(step, verb, name)
+            yield sent_s, events.StepInvoked(step, Action(verb), name)
             yield sent_s + 0.010, events.StepDone(step, {"resourceVersion": version})
-            yield sent_s + 0.011, seen_node("MODIFIED", name, taints, version)
+            yield sent_s + 0.011, seen_node(Change.MODIFIED, name, taints, version)
 
 
-def seen_node(change: str, name: str, taints: tuple[Taint, ...], version: str) -> events.NodeSeen:
+def seen_node(change: Change, name: str, taints: tuple[Taint, ...], version: str) -> events.NodeSeen:
     """One sighting of a node; its taints, where it has any, are ours."""
     by = "taintlab 2026-01-01T00:00:00Z"
     return events.NodeSeen(
@@ -107,7 +108,7 @@ def seen_node(change: str, name: str, taints: tuple[Taint, ...], version: str) -
     )
 
 
-def seen_pod(change: str, name: str, on: str, **changes: object) -> events.PodSeen:
+def seen_pod(change: Change, name: str, on: str, **changes: object) -> events.PodSeen:
     """One sighting of a pod of the one ReplicaSet."""
     values: dict[str, object] = {
         "change": change,
@@ -132,7 +133,7 @@ def seen_pod(change: str, name: str, on: str, **changes: object) -> events.PodSe
 def pods_before(size: Size) -> Iterator[Timed]:
     """Every pod as the first list shows it."""
     for number in range(size.pods):
-        yield 0.5, seen_pod("LISTED", f"pod-{number}", node(number % size.nodes))
+        yield 0.5, seen_pod(Change.LISTED, f"pod-{number}", node(number % size.nodes))
 
 
 def departure(number: int, on: str, at_s: float) -> Iterator[Timed]:
@@ -140,28 +141,28 @@ def departure(number: int, on: str, at_s: float) -> Iterator[Timed]:
     old, new, ready = f"pod-{number}", f"new-{number}", True
     reason = {"disruption_reason": "DeletionByTaintManager"}
     dying = {**reason, "deletion_timestamp": stamp(int(at_s) + GRACE_S), "grace_s": GRACE_S}
-    yield at_s - 0.001, seen_pod("MODIFIED", old, on, **reason)
-    yield at_s, seen_pod("MODIFIED", old, on, **dying)
-    yield at_s + 1, seen_pod("MODIFIED", old, on, ready=False, **dying)
-    yield at_s + 2, seen_pod("MODIFIED", old, on, ready=False, phase="Succeeded", **dying)
-    yield at_s + 2.1, seen_pod("DELETED", old, on, ready=False, phase="Succeeded", **dying)
-    yield at_s + 0.01, seen_pod("ADDED", new, "", phase="Pending", ready=False)
-    yield at_s + 0.05, seen_pod("MODIFIED", new, f"other-{number % 500}", phase="Pending", ready=False)
-    yield at_s + 1.5, seen_pod("MODIFIED", new, f"other-{number % 500}", ready=False)
-    yield at_s + 2.5, seen_pod("MODIFIED", new, f"other-{number % 500}", ready=ready)
+    yield at_s - 0.001, seen_pod(Change.MODIFIED, old, on, **reason)
+    yield at_s, seen_pod(Change.MODIFIED, old, on, **dying)
+    yield at_s + 1, seen_pod(Change.MODIFIED, old, on, ready=False, **dying)
+    yield at_s + 2, seen_pod(Change.MODIFIED, old, on, ready=False, phase="Succeeded", **dying)
+    yield at_s + 2.1, seen_pod(Change.DELETED, old, on, ready=False, phase="Succeeded", **dying)
+    yield at_s + 0.01, seen_pod(Change.ADDED, new, "", phase="Pending", ready=False)
+    yield at_s + 0.05, seen_pod(Change.MODIFIED, new, f"other-{number % 500}", phase="Pending", ready=False)
+    yield at_s + 1.5, seen_pod(Change.MODIFIED, new, f"other-{number % 500}", ready=False)
+    yield at_s + 2.5, seen_pod(Change.MODIFIED, new, f"other-{number % 500}", ready=ready)
     within, slice_ = number % ENDPOINTS_A_SLICE, f"web-{number // ENDPOINTS_A_SLICE}"
-    yield at_s + 0.02, events.EndpointSeen("MODIFIED", "default", "web", slice_, ENDPOINTS_A_SLICE - 1, within)
-    yield at_s + 2.6, events.EndpointSeen("MODIFIED", "default", "web", slice_, ENDPOINTS_A_SLICE, 0)
+    yield at_s + 0.02, events.EndpointSeen(Change.MODIFIED, "default", "web", slice_, ENDPOINTS_A_SLICE - 1, within)
+    yield at_s + 2.6, events.EndpointSeen(Change.MODIFIED, "default", "web", slice_, ENDPOINTS_A_SLICE, 0)
 
 
 def surroundings(size: Size) -> Iterator[Timed]:
     """Phases, seconds of traffic, samples, skews, gaps, closing lists, the end."""
     end_s = size.heal_at_s + RECOVERY_S
     for name, start_s in (("baseline", BASELINE_S), ("fault", FAULT_AT_S), ("recovery", size.heal_at_s)):
-        yield start_s, events.StepInvoked(f"phase-{name}", "phase", name)
+        yield start_s, events.StepInvoked(f"phase-{name}", Action.PHASE, name)
         yield start_s, events.StepDone(f"phase-{name}")
     for number in range(math.ceil(size.pods / ENDPOINTS_A_SLICE)):
-        yield 0.2, events.EndpointSeen("LISTED", "default", "web", f"web-{number}", ENDPOINTS_A_SLICE, 0)
+        yield 0.2, events.EndpointSeen(Change.LISTED, "default", "web", f"web-{number}", ENDPOINTS_A_SLICE, 0)
     for second in range(1, int(end_s)):
         yield second + 0.5, events.LoadWindow(100, 100, 100, 0, 1.0, 2.0, 0, 0.1, 0.1)
         if second % 10 == 0:
@@ -174,20 +175,21 @@ def surroundings(size: Size) -> Iterator[Timed]:
     for gap_s in (3.0, 6.0):
         for resource in ("pods", "nodes", "endpointslices"):
             yield gap_s + 0.4, events.WatchGap(resource, round(gap_s * 1e9), "broken", round((gap_s + 0.4) * 1e9))
-    yield end_s + 0.01, events.StepInvoked("stop-load", "stop-load")
+    yield end_s + 0.01, events.StepInvoked("stop-load", Action.STOP_LOAD)
     yield end_s + 0.02, events.StepDone("stop-load")
     there = tuple(f"uid-new-{number}" for number in range(size.pods))
     for resource, present in (("pods", there), ("nodes", ()), ("endpointslices", ())):
         yield end_s + 0.5, events.ClosingList(resource, True, present)
-    yield end_s + 1, events.StepInvoked("remove", "remove")
+    yield end_s + 1, events.StepInvoked("remove", Action.REMOVE)
     yield end_s + 2, events.StepDone("remove")
-    yield end_s + 3, events.RunEnded("completed")
+    yield end_s + 3, events.RunEnded(RunState.COMPLETED)
 
 
 def history_of(facts: list[Timed]) -> History:
     """The facts in time order, as a recorder would have written them."""
     entries = [events.Entry(0, 0, stamp(0), "bench", events.RunStarted("r1", 0, events.FORMAT))]
-    for at_s, fact in sorted(facts, key=lambda item: item[0]):
+    watched = [(0.0, events.WatchStarted(resource)) for resource in Watched]
+    for at_s, fact in sorted([*watched, *facts], key=lambda item: item[0]):
         entries.append(events.Entry(len(entries), round(at_s * 1e9), stamp(at_s), "bench", fact))
     return History(tuple(entries))
 
@@ -209,7 +211,7 @@ def record_of(size: Size) -> RunRecord:
     plan = Plan("r1", "bench", names, steps, ())
     base = [*surroundings(size), *faults_of(size), *pods_before(size)]
     horizon_ns = round((size.heal_at_s + RECOVERY_S + 1) * 1e9)
-    predicted = predict_observed(experiment, plan, history_of(base), SETTINGS, horizon_ns=horizon_ns)
+    predicted = predict_observed(plan, history_of(base), SETTINGS, horizon_ns=horizon_ns)
     facts = [*base]
     for prediction in predicted:
         number = int(prediction.uid.removeprefix("uid-pod-"))

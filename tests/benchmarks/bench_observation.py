@@ -40,7 +40,7 @@ def audited(log: Path) -> dict[str, tuple[float, float]]:
     """(received, answered) in wall seconds of each accepted pod DELETE by the taint-eviction controller, by pod
     name.
     """
-    out = {}
+    out: dict[str, tuple[float, float]] = {}
     for raw in log.read_text().splitlines():
         line = json.loads(raw)
         reference = line.get("objectRef") or {}

@@ -165,7 +165,7 @@ class _World:
         probe = {"failureThreshold": 3, "httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 10}
         token = f"kube-api-access-{_PLACE}"
         limits = {name: value for name, value in requests.items() if "/" in name or name == "memory"}
-        container = {
+        container: dict[str, Any] = {
             "env": env,
             "image": f"registry.example.com/{namespace}/{app}:1.42.0",
             "livenessProbe": probe,

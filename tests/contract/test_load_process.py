@@ -254,7 +254,7 @@ def test_the_end_of_its_stdin_ends_it(tmp_path: Path) -> None:
 
 
 def test_a_harness_that_does_not_read_does_not_slow_the_traffic(tmp_path: Path) -> None:
-    """Its pipe (one page here) is full within seconds; the load process must neither block on it nor lose a row."""
+    """Its pipe (one page here) is full from its first word on; the process must neither block on it nor lose a row."""
     with running() as target:
         what = replace(config(target.port), duration_s=3.0, rate_per_s=1000)
         with start_directly(what, tmp_path) as child:
