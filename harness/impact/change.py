@@ -48,7 +48,7 @@ class Change:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Each deed in a few words, in the order of the fields."""
+        """Each change in a few words, in the order of the fields."""
         out = [f"taint {taint}" for taint in self.taints]
         out += ["cordon"] if self.cordon and not self.drain else []
         out += ["drain"] if self.drain else []

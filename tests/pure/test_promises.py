@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from harness import cli
 from harness.cli import whole_parser
 from harness.errors import ExitCode
 from harness.model.verdicts import PodVerdict
@@ -118,3 +119,40 @@ def test_the_command_is_where_it_is_promised() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in ("demo", "test", "setup"):
         assert f"\n{target}:" in f"\n{makefile}"
+
+
+SCRIPT = """\
+version: 1
+nodes:
+- {name: a, labels: {zone: z1}, taints: []}
+pods:
+- name: p0
+  node: a
+  tolerations:
+  - {key: spot, operator: Exists, effect: NoExecute, tolerationSeconds: 5}
+writes:
+- {at: 0.0, taints: {node: a, set: [{key: spot, value: x, effect: NoExecute}]}}
+- {at: 2.0, tolerations: {pod: p0, set: []}}
+- {at: 3.0, create: {name: p1, node: a, tolerations: []}}
+- {at: 4.0, delete: {pod: p1}}
+- {at: 5.0, restart: kube-controller-manager}
+until: 12.0
+"""
+"""Every kind of write, as the promise shows them. Write 1 takes tolerations away, which the API server refuses (422);
+write 3 deletes a pod that the taint has driven off by then, without a grace period (404)."""
+
+
+def test_a_script_with_every_kind_of_write_is_predicted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "script.yaml"
+    file.write_text(SCRIPT)
+    assert cli.main(["predict", str(file), "--json"]) == ExitCode.PASS
+    said = json.loads(capsys.readouterr().out)
+    assert (said["version"], said["refused"]) == (1, [1, 3])
+    assert set(said["pods"]) == {"p0", "p1"}
+    assert {pod["outcome"] for pod in said["pods"].values()} <= {
+        *("evicted", "survives", "deleted", "never-created", "unsure")
+    }
+    earliest_s, latest_s = said["pods"]["p0"]["at"]
+    assert said["pods"]["p0"]["outcome"] == "evicted"
+    assert 5.0 <= earliest_s <= latest_s
+    assert said["pods"]["p0"]["rule"]

@@ -27,7 +27,7 @@ UNUSED = {
     r"thr(ow|ew|own|owing)( \w+)? out": "evict, preempt",
     r"go(es)? dark": "has no ready endpoints",
     r"r[ua]ns? over (the|a|its) budget": "violates the PodDisruptionBudget",
-    r"(nobody|nothing) brings? \w+ back": "no replacement",
+    r"brought back by nobody|nobody brings? \w+ back": "no replacement",
     r"courses?": "simulation",
     r"chances": "variants",
     r"paint(s|ed|ing)?": "assess",
