@@ -81,7 +81,7 @@ def summary(plan: PolicyPlan) -> Summary:
 
 
 def _times(impact: Impact) -> tuple[Interval, ...]:
-    """When each deed is on; () when all are from the start, for good."""
+    """When each fault is on; () when all are from the start, for good."""
     times = tuple((each.on_s, each.off_s) for each in impact.faults)
     return () if set(times) <= {(0.0, None)} else times
 

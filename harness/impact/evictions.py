@@ -74,13 +74,13 @@ def _writes(nodes: Sequence[Node], faults: Sequence[TimedFault]) -> list[Write]:
     """The faults' writes in time order, node by node. Taints that go on one node at the same instant are one write, as
     one ``kubectl taint`` with several of them is.
     """
-    deeds: list[tuple[tuple[float, bool, int, int], tuple[Foresee, str, float]]] = []
+    timed: list[tuple[tuple[float, bool, int, int], tuple[Foresee, str, float]]] = []
     for number, each in enumerate(faults):
         for place, subject in enumerate(each.subjects):
-            deeds.append(((each.on_s, False, place, number), (each.fault.writes, subject, each.on_s)))
+            timed.append(((each.on_s, False, place, number), (each.fault.writes, subject, each.on_s)))
             if each.off_s is not None:
-                deeds.append(((each.off_s, True, place, number), (each.fault.undo_writes, subject, each.off_s)))
-    ordered = [deed for _, deed in sorted(deeds, key=lambda pair: pair[0])]
+                timed.append(((each.off_s, True, place, number), (each.fault.undo_writes, subject, each.off_s)))
+    ordered = [what for _, what in sorted(timed, key=lambda pair: pair[0])]
     out: list[Write] = []
     for write in planned_writes(ordered, {node.name: node.taints for node in nodes}):
         if out and isinstance(write, SetTaints) and isinstance(out[-1], SetTaints) and _same(out[-1], write):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from harness.impact.moments import Moment, Moments
 from harness.model.state import ClusterState, Phase, Pod
-from harness.semantics.eviction.decision import no_execute
+from harness.semantics.decision import no_execute
 from harness.semantics.scheduling import Placement, PlacementOutcome, Request, Scheduler, place_all
 
 _BEFORE_S = -1.0

@@ -63,8 +63,8 @@ def planned_writes(
     before: Mapping[str, tuple[Taint, ...]],
     pods: tuple[PlannedPod, ...] = (),
 ) -> Iterator[Write]:
-    """The writes of every deed (what foresees them, its subject, when in seconds), in their order; each deed finds the
-    taints that those before it left. `before`: the taints of each node. `pods`: those that faults may act on.
+    """The writes of everything that is done (what foresees them, its subject, when in seconds), in their order; each
+    finds the taints that those before it left. `before`: the taints of each node. `pods`: those that faults may act on.
     """
     taints = dict(before)
     for foresee, subject, at_s in deeds:
