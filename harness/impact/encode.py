@@ -44,7 +44,7 @@ def plan_file(plan: PolicyPlan) -> PlanFile:
             pods=len(inventory.pods),
             missing={subject.value: why for subject, why in inventory.missing.items()},
         ),
-        change=ChangeRow(deeds=impact.words, nodes=impact.targets, times=_times(impact)),
+        change=ChangeRow(faults=impact.words, nodes=impact.targets, times=_times(impact)),
         summary=summary(plan),
         findings=tuple(map(_finding, plan.findings)),
         workloads=workload_rows(plan),

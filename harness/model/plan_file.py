@@ -42,12 +42,12 @@ class WorldRow(Struct, frozen=True, kw_only=True):
 class ChangeRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is done, and to which nodes."""
 
-    deeds: tuple[str, ...]
+    faults: Annotated[tuple[str, ...], Meta(description="What is done, each in a few words.")]
     nodes: Annotated[tuple[str, ...], Meta(description="Names of the target nodes.")]
     times: Annotated[
         tuple[Interval, ...],
         Meta(
-            description="For each of deeds, when it is done and when it is undone (null: never). "
+            description="For each of faults, when it is done and when it is undone (null: never). "
             "Left out when all are done at second 0 and none is undone."
         ),
     ] = ()

@@ -59,7 +59,7 @@ Foresee = Callable[[str, PlannedCluster, float], Sequence[Write]]
 
 
 def planned_writes(
-    deeds: Iterable[tuple[Foresee, str, float]],
+    timed: Iterable[tuple[Foresee, str, float]],
     before: Mapping[str, tuple[Taint, ...]],
     pods: tuple[PlannedPod, ...] = (),
 ) -> Iterator[Write]:
@@ -67,7 +67,7 @@ def planned_writes(
     finds the taints that those before it left. `before`: the taints of each node. `pods`: those that faults may act on.
     """
     taints = dict(before)
-    for foresee, subject, at_s in deeds:
+    for foresee, subject, at_s in timed:
         for write in foresee(subject, PlannedCluster(before, taints, pods), at_s):
             if isinstance(write, SetTaints):
                 taints[write.node] = write.taints

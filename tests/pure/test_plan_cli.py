@@ -133,7 +133,7 @@ def test_what_cannot_be_told_is_exit_code_3(tmp_path: Path, capfdbinary: pytest.
 
 
 @pytest.mark.parametrize(
-    ("arguments", "deed", "leaving"),
+    ("arguments", "fault", "leaving"),
     [
         (("--cordon", "s1"), "cordon", 0),
         (("--drain", "--nodes", "s1,s2"), "drain", 6),
@@ -142,15 +142,15 @@ def test_what_cannot_be_told_is_exit_code_3(tmp_path: Path, capfdbinary: pytest.
         (("--condition", "Ready=False", "--nodes", "s1"), "condition Ready=False", 2),
     ],
 )
-def test_other_deeds(
-    arguments: tuple[str, ...], deed: str, leaving: int, world: Path, capfdbinary: pytest.CaptureFixture[bytes]
+def test_other_faults(
+    arguments: tuple[str, ...], fault: str, leaving: int, world: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     """Pods that no taint evicts stay for a while on a lost node: they have no default tolerations here, but the rest of
     the zone is down too once two of three are gone.
     """
     _, plan = planned(capfdbinary, *arguments, "--world", world)
-    assert plan["change"]["deeds"] == [deed]
-    if deed != "lose the node":
+    assert plan["change"]["faults"] == [fault]
+    if fault != "lose the node":
         assert plan["summary"]["leaving"] == leaving
 
 
@@ -347,7 +347,7 @@ def test_the_faults_of_an_experiment_keep_their_times(
     path.write_text(EXPERIMENT.replace(taint, later))
     _, plan = planned(capfdbinary, path)
     jsonschema.validate(plan, SCHEMA)
-    assert plan["change"]["deeds"] == ["taint spot=true:NoExecute at 5s for 10s", "cordon at 20s"]
+    assert plan["change"]["faults"] == ["taint spot=true:NoExecute at 5s for 10s", "cordon at 20s"]
     assert plan["change"]["times"] == [[0, 10], [15, 25]]
     assert plan["summary"]["replacements"]["pending"] == 2
     reason = plan["leaving"][0]["replacement"]["reason"]
@@ -360,10 +360,10 @@ def test_the_faults_of_an_experiment_keep_their_times(
 
 def test_a_window_is_the_end_of_the_nodes(world: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     _, plan = planned(capfdbinary, *TAINT, "--window", "120", "--world", world)
-    assert plan["change"]["deeds"] == ["taint spot=true:NoExecute", "end of the node at 2m"]
+    assert plan["change"]["faults"] == ["taint spot=true:NoExecute", "end of the node at 2m"]
     assert plan["change"]["times"] == [[0, None], [120, None]]
     assert next(f for f in plan["findings"] if f["kind"] == "grace")["detail"]["window_s"] == 120
 
 
 def test_times_are_left_out_when_all_is_at_once(world: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    assert set(planned(capfdbinary, *TAINT, "--world", world)[1]["change"]) == {"deeds", "nodes"}
+    assert set(planned(capfdbinary, *TAINT, "--world", world)[1]["change"]) == {"faults", "nodes"}

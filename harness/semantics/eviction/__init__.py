@@ -2,9 +2,9 @@
 
 ``predict(scenario)`` runs the scenario once for each combination of what nobody outside can know (`variants`). Each run
 (`simulation`) is exact: the API server's answers (`admission`), the node lifecycle controller (`node_lifecycle`), the
-taint-eviction controller (`taint_eviction`, `decision`, `matching`) and its throttled client (`throttle`). The forecast
-is what all simulations have in common (`pod_outcome`, `combine`). No clock, no I/O, no randomness: the same answer
-every time.
+taint-eviction controller (`taint_eviction`, with `harness.semantics.decision`) and its throttled client (`throttle`).
+The forecast is what all simulations have in common (`pod_outcome`, `combine`). No clock, no I/O, no randomness: the
+same answer every time.
 """
 
 from __future__ import annotations
