@@ -13,13 +13,14 @@ import msgspec
 from harness.cli.options import add_where, where_of
 from harness.cli.parser import verb_parser
 from harness.clock import SystemClock
+from harness.collector import no_cycle_collector
 from harness.errors import ExitCode, UsageError
 from harness.impact import EXPECTATIONS, RULES
 from harness.impact.encode import plan_file as as_file
 from harness.impact.request import PlanRequest, plan_policy
 from harness.model.finding import Expectation
 from harness.terminal import safe_json
-from harness.wiring.planning import no_cycle_collector, policy_faults, read_input, read_plans
+from harness.wiring.planning import policy_faults, read_input, read_plans
 from reports.plan_text import print_diff, print_plan
 
 _WORDS = tuple(dict.fromkeys(rule.demanded_as for rule in RULES if rule.demanded_as is not None))

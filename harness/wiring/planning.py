@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -29,18 +27,6 @@ from harness.snapshot import Header, read_world
 from harness.snapshot.capture import capture, save
 from harness.snapshot.control_plane import settings_of
 from harness.wiring.sessions import open_session
-
-
-@contextmanager
-def no_cycle_collector() -> Iterator[None]:
-    """A plan makes millions of small values and no cycles: the cycle collector would look at them over and over."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def policy_faults(
