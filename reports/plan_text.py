@@ -74,9 +74,9 @@ def _line(out: Console, text: Text) -> None:
 
 def _facts(plan: PolicyPlan) -> Iterator[str]:
     impact, figures = plan.impact, summary(plan)
-    inventory = impact.inventory
-    size = f"{plural(len(inventory.nodes), 'node')}, {plural(len(inventory.pods), 'pod')}"
-    version = f", Kubernetes {inventory.kubernetes_version}" if inventory.kubernetes_version else ""
+    state = impact.state
+    size = f"{plural(len(state.nodes), 'node')}, {plural(len(state.pods), 'pod')}"
+    version = f", Kubernetes {state.kubernetes_version}" if state.kubernetes_version else ""
     yield f"on {plan.source} ({size}{version}): {', '.join(impact.words) or 'nothing'}"
     targets = impact.targets
     named = ", ".join(targets[:_OTHERS]) + (f" and {len(targets) - _OTHERS:,} more" if len(targets) > _OTHERS else "")

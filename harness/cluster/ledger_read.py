@@ -129,8 +129,3 @@ class _Reading:
         """All of it."""
         more = (f"{shown(self._path)}: {self._untold:,} more lines cannot be read",) if self._untold else ()
         return LedgerRead(self._header, tuple(self._records.values()), (*self._problems, *more))
-
-
-def outstanding(path: Path) -> list[Record]:
-    """Records intended and not healed, latest first (the order to undo them in)."""
-    return read_ledger(path).outstanding

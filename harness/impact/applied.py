@@ -13,18 +13,18 @@ from harness.semantics.scheduling import PlacementOutcome, Request, Scheduler, p
 _SHARE = re.compile(r"[0-9]{1,10}%?")
 
 
-def applied(inventory: ClusterState, pods: Sequence[NewPod], *, compares: bool) -> tuple[ClusterState, tuple[str, ...]]:
-    """`inventory` with `pods` scheduled and running, and notes about those that find no node. `compares`: see
+def applied(state: ClusterState, pods: Sequence[NewPod], *, compares: bool) -> tuple[ClusterState, tuple[str, ...]]:
+    """`state` with `pods` scheduled and running, and notes about those that find no node. `compares`: see
     `Scheduler`.
     """
-    engine = Scheduler(inventory, inventory.pods, compares=compares, coming=[pod.template for pod in pods])
+    engine = Scheduler(state, state.pods, compares=compares, coming=[pod.template for pod in pods])
     records: list[Pod] = []
     for pod in pods:
         if pod.everywhere:
-            records += _everywhere(engine, inventory, pod)
+            records += _everywhere(engine, state, pod)
     single = [pod for pod in pods if not pod.everywhere]
     requests = [Request(f"{pod.template.namespace}/{pod.name}", pod.template) for pod in single]
-    placed = place_all(engine, requests, staying=inventory.pods).placements
+    placed = place_all(engine, requests, staying=state.pods).placements
     notes = []
     for pod, request in zip(single, requests, strict=True):
         placement = placed[request.key]
@@ -32,17 +32,17 @@ def applied(inventory: ClusterState, pods: Sequence[NewPod], *, compares: bool) 
         records.append(_record(pod, pod.name, node))
         if placement.fate is PlacementOutcome.PENDING:
             notes.append(f"{request.key} finds no node even before the change: {placement.reason}")
-    return replace(inventory, pods=inventory.pods + tuple(records)), tuple(notes)
+    return replace(state, pods=state.pods + tuple(records)), tuple(notes)
 
 
-def _everywhere(engine: Scheduler, inventory: ClusterState, pod: NewPod) -> list[Pod]:
+def _everywhere(engine: Scheduler, state: ClusterState, pod: NewPod) -> list[Pod]:
     """A DaemonSet's pods: on every node that its taints, selector and affinity allow and that has room."""
     feasible = engine.feasible(pod.template)
     need = engine.need(pod.template)
     nodes = [] if feasible is None else [n for n in sorted(feasible.allowed) if engine.room.fits(n, need)]
     for node in nodes:
         engine.put(pod.template, node)
-    names = [inventory.nodes[node].name for node in nodes]
+    names = [state.nodes[node].name for node in nodes]
     return [_record(pod, f"{pod.name}-{name}", name) for name in names]
 
 
@@ -58,7 +58,7 @@ def _record(pod: NewPod, name: str, node: str) -> Pod:
     )
 
 
-def counted_budgets(inventory: ClusterState, budgets: Iterable[PodDisruptionBudget]) -> tuple[PodDisruptionBudget, ...]:
+def counted_budgets(state: ClusterState, budgets: Iterable[PodDisruptionBudget]) -> tuple[PodDisruptionBudget, ...]:
     """New budgets with the status that their controller would give them: all matching pods healthy.
 
     Percentages are rounded up (pkg/controller/disruption, getExpectedPodCount). ValueError for what is no number.
@@ -67,7 +67,7 @@ def counted_budgets(inventory: ClusterState, budgets: Iterable[PodDisruptionBudg
     for budget in budgets:
         healthy = sum(
             pod.alive and pod.template.namespace == budget.namespace and budget.selector.matches(pod.template.labels)
-            for pod in inventory.pods
+            for pod in state.pods
         )
         word, text = budget.spec.split(" ", 1)
         if not _SHARE.fullmatch(text):

@@ -30,7 +30,7 @@ from harness.semantics.scheduling import Placement, PlacementOutcome
 def plan_file(plan: PolicyPlan) -> PlanFile:
     """The whole plan."""
     impact = plan.impact
-    inventory = impact.inventory
+    state = impact.state
     names = _Names()
     return PlanFile(
         version=VERSION,
@@ -38,11 +38,11 @@ def plan_file(plan: PolicyPlan) -> PlanFile:
         title=plan.title,
         world=WorldRow(
             source=plan.source,
-            kubernetes=inventory.kubernetes_version or None,
-            taken=inventory.taken,
-            nodes=len(inventory.nodes),
-            pods=len(inventory.pods),
-            missing={subject.value: why for subject, why in inventory.missing.items()},
+            kubernetes=state.kubernetes_version or None,
+            taken=state.taken,
+            nodes=len(state.nodes),
+            pods=len(state.pods),
+            missing={subject.value: why for subject, why in state.missing.items()},
         ),
         change=ChangeRow(faults=impact.words, nodes=impact.targets, times=_times(impact)),
         summary=summary(plan),

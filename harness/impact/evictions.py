@@ -35,26 +35,26 @@ class PredictedEvictions:
     looked_s: float = math.inf
 
 
-def pods_on(inventory: ClusterState, targets: Iterable[str]) -> tuple[Pod, ...]:
+def pods_on(state: ClusterState, targets: Iterable[str]) -> tuple[Pod, ...]:
     """The pods bound to these nodes."""
     names = set(targets)
-    return tuple(pod for pod in inventory.pods if pod.node in names)
+    return tuple(pod for pod in state.pods if pod.node in names)
 
 
 def evictions_by(
-    inventory: ClusterState, faults: Sequence[TimedFault], targets: Sequence[str], settings: Settings
+    state: ClusterState, faults: Sequence[TimedFault], targets: Sequence[str], settings: Settings
 ) -> PredictedEvictions:
     """What the faults do to the pods on `targets` (node names)."""
-    pods = pods_on(inventory, targets)
-    writes = tuple(_writes(inventory.nodes, faults))
-    by_drain = _drained(inventory, faults)
+    pods = pods_on(state, targets)
+    writes = tuple(_writes(state.nodes, faults))
+    by_drain = _drained(state, faults)
     if not writes and by_drain and all(id(pod) in by_drain for pod in pods):
         return PredictedEvictions(pods, tuple(by_drain[id(pod)] for pod in pods))
     named = set(targets)
-    nodes: Sequence[Node] = [node for node in inventory.nodes if node.name in named]
+    nodes: Sequence[Node] = [node for node in state.nodes if node.name in named]
     until_s = math.inf
     if concerns_node_lifecycle(Scenario((), (), writes, 0.0)):
-        nodes, until_s = _neighbours(inventory.nodes, named), _look_ahead(pods, writes, targets, settings)
+        nodes, until_s = _neighbours(state.nodes, named), _look_ahead(pods, writes, targets, settings)
     scenario = Scenario(
         nodes=tuple(map(scenario_node, nodes)),
         pods=tuple(map(scenario_pod, pods)),
@@ -120,13 +120,13 @@ def _look_ahead(pods: Sequence[Pod], writes: Sequence[Write], targets: Sequence[
     return min(last_s + taints_s + tolerated_s + throttle_s + _SLACK_S, _LONGEST_LOOK_S)
 
 
-def _drained(inventory: ClusterState, faults: Iterable[TimedFault]) -> dict[int, Prediction]:
+def _drained(state: ClusterState, faults: Iterable[TimedFault]) -> dict[int, Prediction]:
     """What drains among the faults do with each pod on their nodes, by the pod's identity. The first drain counts."""
     found: dict[int, Prediction] = {}
     for drain in faults:
         if not drain.fault.drains:
             continue
-        for each in drained(inventory, frozenset(drain.subjects)):
+        for each in drained(state, frozenset(drain.subjects)):
             prediction = Prediction(
                 pod=each.pod.key,
                 uid=each.pod.uid,

@@ -29,10 +29,10 @@ from harness.snapshot.manifests import new_pods, with_objects
 
 def plan_experiment(experiment: Experiment, seen: PlanInput, expectations: Sequence[Expectation]) -> PolicyPlan:
     """What an experiment would do: its workload applied (unless it is there already), then its faults."""
-    inventory, notes = _with_workload(seen.inventory, experiment.workload, seen.settings)
-    targets = choose_targets(experiment.target, inventory.nodes) if experiment.target is not None else ()
-    pods = pods_on(inventory, targets)
-    here = replace(inventory, pods=pods)
+    state, notes = _with_workload(seen.state, experiment.workload, seen.settings)
+    targets = choose_targets(experiment.target, state.nodes) if experiment.target is not None else ()
+    pods = pods_on(state, targets)
+    here = replace(state, pods=pods)
     steps = make_steps(experiment, targets)
     predictions = {p.pod: p for p in predict_planned(experiment, steps, targets, here, seen.settings)}
     zero_s = min((fault.at_s for fault in experiment.faults), default=0.0)
@@ -40,7 +40,7 @@ def plan_experiment(experiment: Experiment, seen: PlanInput, expectations: Seque
     faults = tuple(_timed(fault, targets, zero_s, end_s) for fault in experiment.faults)
     unplanned = tuple(f"{fault}: {fault.unplanned}" for fault in experiment.faults if fault.unplanned)
     evictions = PredictedEvictions(pods, tuple(predictions[pod.key] for pod in pods))
-    impact = assess(inventory, faults, targets, evictions, seen.settings)
+    impact = assess(state, faults, targets, evictions, seen.settings)
     impact = replace(impact, notes=seen.notes + notes + _later_looks(impact, end_s), unplanned=unplanned)
     return judge(impact, _expectations(experiment, expectations), source=seen.source, title=experiment.name)
 
@@ -87,13 +87,13 @@ def _served(experiment: Experiment) -> str | None:
 
 
 def _with_workload(
-    inventory: ClusterState, manifests: Sequence[Manifest], settings: Settings
+    state: ClusterState, manifests: Sequence[Manifest], settings: Settings
 ) -> tuple[ClusterState, tuple[str, ...]]:
     """The world with the manifests' objects and pods in it, except for workloads that run there already."""
-    there = {workload_of(template) for template in {pod.template for pod in inventory.pods}}
+    there = {workload_of(template) for template in {pod.template for pod in state.pods}}
     bodies = [_body(m) for m in manifests if f"{m.kind} {m.namespace or 'default'}/{m.name}" not in there]
     try:
-        whole, more = with_objects(inventory, bodies)
+        whole, more = with_objects(state, bodies)
         running, notes = applied(whole, new_pods(bodies, whole), compares=settings.compares)
         return replace(running, budgets=running.budgets + counted_budgets(running, more.budgets)), notes
     except ValueError as error:

@@ -103,7 +103,7 @@ class Impact:
     `unplanned`: faults that are not in the impact at all.
     """
 
-    inventory: ClusterState
+    state: ClusterState
     targets: tuple[str, ...]
     faults: tuple[TimedFault, ...]
     words: tuple[str, ...]
@@ -143,7 +143,7 @@ class Impact:
     @cached_property
     def population(self) -> Population:
         """Counted once, for every rule that asks: 150,000 pods take a while."""
-        return Population(self.inventory.pods, self.leaving)
+        return Population(self.state.pods, self.leaving)
 
 
 def lost_nodes(faults: Iterable[TimedFault]) -> frozenset[str]:

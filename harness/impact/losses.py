@@ -45,8 +45,8 @@ def _is_job(leaving: Leaving) -> bool:
 
 def _jobs(impact: Impact) -> Iterator[Finding]:
     """Jobs that lose running pods."""
-    known = {(job.namespace, job.name): job for job in impact.inventory.jobs}
-    readable = impact.inventory.knows(Subject.JOBS)
+    known = {(job.namespace, job.name): job for job in impact.state.jobs}
+    readable = impact.state.knows(Subject.JOBS)
     groups: dict[tuple[str, str], list[Leaving]] = defaultdict(list)
     for each in impact.leaving:
         owner = each.pod.template.owner
@@ -95,7 +95,7 @@ def _accelerators(impact: Impact) -> Iterator[Finding]:
                     groups[resource].append(each)
     for resource, group in groups.items():
         count = sum(each.pod.template.requests[resource] for each in group)
-        minutes = _minutes(group, resource, impact.inventory.taken)
+        minutes = _minutes(group, resource, impact.state.taken)
         worked = "an unknown time" if minutes is None else f"{minutes:,.0f} device minutes"
         message = f"given up after {worked} of work: {counted(count, 'device')} of {counted(len(group), 'pod')}"
         detail = {"devices": count, "minutes": minutes}

@@ -115,10 +115,10 @@ def _preempted(impact: Impact) -> Iterator[Finding]:
 
 def _quota_delays(impact: Impact) -> Iterator[Finding]:
     """Replacements that a full quota refuses until the pod that they replace is gone."""
-    if not impact.inventory.quotas:
+    if not impact.state.quotas:
         return
-    quotas = Quotas(impact.inventory.quotas)
-    namespaces = {quota.namespace for quota in impact.inventory.quotas}
+    quotas = Quotas(impact.state.quotas)
+    namespaces = {quota.namespace for quota in impact.state.quotas}
     delayed: dict[str, list[Leaving]] = defaultdict(list)
     why: dict[str, str] = {}
     for each in impact.leaving:

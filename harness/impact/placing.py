@@ -37,7 +37,7 @@ class Placed:
 
 
 def place(
-    inventory: ClusterState, rest: Sequence[Pod], seekers: Sequence[Seeker], through: Moments, *, compares: bool
+    state: ClusterState, rest: Sequence[Pod], seekers: Sequence[Seeker], through: Moments, *, compares: bool
 ) -> Placed:
     """Place the replacements of `seekers`. `rest`: the pods that do not leave. `compares`: see `Scheduler`.
 
@@ -50,7 +50,7 @@ def place(
     for seeker in seekers:
         request = Request(seeker.pod.key, seeker.pod.template, seeker.due_s)
         due.setdefault(through.at(seeker.earliest_s), []).append(request)
-    looks = _Looks(inventory, rest, {pod.key: pod for pod in (*waiting, *(s.pod for s in seekers))}, compares=compares)
+    looks = _Looks(state, rest, {pod.key: pod for pod in (*waiting, *(s.pod for s in seekers))}, compares=compares)
     last = max((through.at(seeker.latest_s) for seeker in seekers), default=0)
     for number in range(last + 1):
         looks.at(number, through.all[number], due.get(number, []))
@@ -67,10 +67,8 @@ class _Looks:
     `answers`: by the pod's key, then by the number of the moment. `preempted_by`: see `Placed.by`.
     """
 
-    def __init__(
-        self, inventory: ClusterState, rest: Sequence[Pod], coming: Mapping[str, Pod], *, compares: bool
-    ) -> None:
-        self._inventory = inventory
+    def __init__(self, state: ClusterState, rest: Sequence[Pod], coming: Mapping[str, Pod], *, compares: bool) -> None:
+        self._state = state
         self._bound = rest
         self._coming = dict(coming)
         self._compares = compares
@@ -86,8 +84,8 @@ class _Looks:
         requests = [*due, *again]
         if not requests:
             return
-        engine = Scheduler(replace(self._inventory, nodes=moment.nodes), self._bound, compares=self._compares)
-        self._placed = place_all(engine, requests, staying=self._bound, budgets=self._inventory.budgets).placements
+        engine = Scheduler(replace(self._state, nodes=moment.nodes), self._bound, compares=self._compares)
+        self._placed = place_all(engine, requests, staying=self._bound, budgets=self._state.budgets).placements
         for key, placement in self._placed.items():
             self.answers.setdefault(key, {})[number] = placement
             self.preempted_by.update(dict.fromkeys(placement.victims, key))

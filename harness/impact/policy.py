@@ -59,7 +59,7 @@ def _gravity(finding: Finding) -> tuple[int, int, str]:
 def _blind(rules: Sequence[Rule[Impact]], impact: Impact) -> Iterator[str]:
     """Each reason why these rules may have missed something."""
     yield from impact.unplanned
-    missing = impact.inventory.missing
+    missing = impact.state.missing
     needed = {Subject.PODS, *(subject for rule in rules for subject in rule.needs)}
     for subject in Subject:
         if subject in needed and subject in missing and _matters(subject, impact):
@@ -86,7 +86,7 @@ _QUESTIONS = {
 
 def _unknown(impact: Impact) -> Iterable[str]:
     """Every answer that is missing, and why."""
-    missing = impact.inventory.missing
+    missing = impact.state.missing
     for subject, question in _QUESTIONS.items():
         if subject in missing and _matters(subject, impact):
             yield f"{question}: {missing[subject]}"
@@ -110,5 +110,5 @@ def _matters(subject: Subject, impact: Impact) -> bool:
     if subject is Subject.JOBS:
         return any(e.pod.template.owner is not None and e.pod.template.owner.kind == "Job" for e in impact.leaving)
     if subject is Subject.ENDPOINT_SLICES:
-        return any(service.selector is None for service in impact.inventory.services)
+        return any(service.selector is None for service in impact.state.services)
     return bool(impact.leaving)

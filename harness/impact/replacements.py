@@ -21,7 +21,7 @@ _SEEKING = (Replacement.NEW, Replacement.SAME_NAME)
 
 
 def assess(
-    inventory: ClusterState,
+    state: ClusterState,
     faults: Sequence[TimedFault],
     targets: Sequence[str],
     evictions: PredictedEvictions,
@@ -32,7 +32,7 @@ def assess(
     """Everything that follows from the evictions: replacements placed one after the other, each on the nodes as they
     are when it is due. `words`: what is done, if not what the faults say of themselves.
     """
-    through = moments(inventory.nodes, faults)
+    through = moments(state.nodes, faults)
     back = _ComesBack(through, lost_nodes(faults), settings)
     leaving: list[tuple[Pod, Prediction, Replacement]] = []
     staying: list[Staying] = []
@@ -44,10 +44,10 @@ def assess(
         else:
             kept_by = any(blanket.keeps(pod, moment.by_name[pod.node]) for moment in through.all)
             (unsure if prediction.outcome is Outcome.UNSURE else staying).append(Staying(pod, prediction, kept_by))
-    placed = _placed(inventory, leaving, through, settings)
+    placed = _placed(state, leaving, through, settings)
     placements = placed.placements
     return Impact(
-        inventory=inventory,
+        state=state,
         targets=tuple(targets),
         faults=tuple(faults),
         words=tuple(words) or tuple(words_of(each.fault) for each in faults),
@@ -57,7 +57,7 @@ def assess(
         ),
         staying=tuple(staying),
         unsure=tuple(unsure),
-        displaced=_displaced(inventory, placed),
+        displaced=_displaced(state, placed),
         idle={key: placements[key] for key in placed.idle if key in placements},
     )
 
@@ -119,7 +119,7 @@ class _Blankets:
 
 
 def _placed(
-    inventory: ClusterState,
+    state: ClusterState,
     leaving: Sequence[tuple[Pod, Prediction, Replacement]],
     through: Moments,
     settings: Settings,
@@ -128,9 +128,9 @@ def _placed(
     gone = {id(pod) for pod, _, back in leaving if back not in (Replacement.SAME_NODE, Replacement.EVICT_LOOP)}
     if not gone:
         return Placed({})
-    rest = [pod for pod in inventory.pods if id(pod) not in gone]
+    rest = [pod for pod in state.pods if id(pod) not in gone]
     seekers = [_seeker(pod, prediction, back) for pod, prediction, back in leaving if back in _SEEKING]
-    return place(inventory, rest, seekers, through, compares=settings.compares)
+    return place(state, rest, seekers, through, compares=settings.compares)
 
 
 def _seeker(pod: Pod, prediction: Prediction, back: Replacement) -> Seeker:
@@ -147,8 +147,8 @@ def _seeker(pod: Pod, prediction: Prediction, back: Replacement) -> Seeker:
     )
 
 
-def _displaced(inventory: ClusterState, placed: Placed) -> tuple[Displaced, ...]:
+def _displaced(state: ClusterState, placed: Placed) -> tuple[Displaced, ...]:
     by = placed.by
     if not by:
         return ()
-    return tuple(Displaced(pod, by[pod.key], placed.placements.get(pod.key)) for pod in inventory.pods if pod.key in by)
+    return tuple(Displaced(pod, by[pod.key], placed.placements.get(pod.key)) for pod in state.pods if pod.key in by)

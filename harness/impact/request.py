@@ -31,7 +31,7 @@ class PlanRequest:
 class PlanInput:
     """A world with what is known of its control plane. `source`: how people would call it."""
 
-    inventory: ClusterState
+    state: ClusterState
     settings: Settings
     source: str
     notes: tuple[str, ...] = ()
@@ -39,14 +39,14 @@ class PlanInput:
 
 def plan_policy(seen: PlanInput, asked: PlanRequest, expectations: Sequence[Expectation]) -> PolicyPlan:
     """What a policy from the command line would do. UsageError when it names no node, or nothing to do."""
-    targets = _targets(asked.nodes, seen.inventory.nodes)
+    targets = _targets(asked.nodes, seen.state.nodes)
     if all(fault.ends_node for fault in asked.faults):
         raise UsageError(
             "say what is to be done: --taint key=value:NoExecute, --cordon, --drain, --lose-node, --condition"
         )
     faults = timed(asked.faults, targets)
-    evictions = evictions_by(seen.inventory, faults, targets, seen.settings)
-    impact = assess(seen.inventory, faults, targets, evictions, seen.settings)
+    evictions = evictions_by(seen.state, faults, targets, seen.settings)
+    impact = assess(seen.state, faults, targets, evictions, seen.settings)
     title = f"{', '.join(impact.words)} on {asked.nodes or targets[0]}"
     return judge(replace(impact, notes=seen.notes), expectations, source=seen.source, title=title)
 

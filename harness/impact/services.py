@@ -18,7 +18,7 @@ _DRAIN_RULES = frozenset(DrainRule)
 def _outages(impact: Impact) -> Iterator[Finding]:
     """Services that lose every ready endpoint."""
     by_key = {leaving.pod.key: leaving for leaving in impact.leaving}
-    for service in impact.inventory.services:
+    for service in impact.state.services:
         if service.selector is None:
             ready = len(service.endpoints)
             gone = [by_key[key] for key in service.endpoints if key in by_key]
@@ -83,7 +83,7 @@ def _drain_problems(impact: Impact) -> Iterator[Finding]:
 
 def _losing(impact: Impact) -> Iterator[tuple[PodDisruptionBudget, list[Leaving], int]]:
     """Each budget whose pods leave: the budget, those that leave, and how many are alive before."""
-    for budget in impact.inventory.budgets:
+    for budget in impact.state.budgets:
         groups = impact.population.selected(budget.namespace, budget.selector)
         gone = [leaving for group in groups for leaving in group.leaving]
         if gone:

@@ -67,8 +67,8 @@ def _throttled(impact: Impact) -> Iterator[Finding]:
 def _admission(impact: Impact) -> Iterator[Finding]:
     """Webhooks and policies that may refuse the deletions: five attempts within a second, then the pod stays."""
     evicted = [each for each in impact.leaving if each.comes_back is not Replacement.DONE]
-    for hook in impact.inventory.webhooks:
-        asked = [each for each in evicted if _is_asked(hook, each.pod.template, impact.inventory.namespaces)]
+    for hook in impact.state.webhooks:
+        asked = [each for each in evicted if _is_asked(hook, each.pod.template, impact.state.namespaces)]
         if not asked:
             continue
         what = "admission policy" if hook.is_policy else "webhook"

@@ -112,11 +112,11 @@ class Workload:
             return
         owner = (there["metadata"].get("labels") or {}).get(RUN_LABEL)
         if owner:
-            mend = f"it is left from run {owner}: take it off with `taintlab recover`"
+            fix = f"it is left from run {owner}: revert it with `taintlab recover`"
         else:
-            mend = "delete it, or leave `workload` out of the experiment to meet what is there"
+            fix = "delete it, or leave `workload` out of the experiment to meet what is there"
         raise Refused(
-            f"{manifest.file}:{manifest.line}: {manifest.kind} {manifest.name} exists already: {mend}", status=409
+            f"{manifest.file}:{manifest.line}: {manifest.kind} {manifest.name} exists already: {fix}", status=409
         )
 
     def unready(self, observer: Observer) -> list[str]:

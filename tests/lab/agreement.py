@@ -83,12 +83,12 @@ class _Course:
     preempting: tuple[tuple[int, int], ...]
 
 
-def predict_world(world: World, inventory: ClusterState, rng: Random | None, *, queued: bool = False) -> _Course:
+def predict_world(world: World, state: ClusterState, rng: Random | None, *, queued: bool = False) -> _Course:
     """What the filter says. `rng`: which nodes are taken, None for the emptiest. `queued`: all pods are in the queue
     before the first is looked at, so that priority counts, not arrival.
     """
-    coming = new_pods([{"kind": "Pod", **pod} for pod in world.coming], inventory)
-    quotas = Quotas(inventory.quotas)
+    coming = new_pods([{"kind": "Pod", **pod} for pod in world.coming], state)
+    quotas = Quotas(state.quotas)
     refused, requests = set(), []
     for number, pod in enumerate(coming):
         if quotas.admit(pod.template):
@@ -96,10 +96,10 @@ def predict_world(world: World, inventory: ClusterState, rng: Random | None, *, 
         else:
             requests.append(Request(pod.name, pod.template, 0.0 if queued else float(number)))
     kind = Scheduler if rng is None else _Dice
-    engine = kind(inventory, inventory.pods, compares=False, coming=[pod.template for pod in coming])
+    engine = kind(state, state.pods, compares=False, coming=[pod.template for pod in coming])
     if isinstance(engine, _Dice) and rng is not None:
         engine.rng = rng
-    placed = place_all(engine, requests, staying=inventory.pods, replaced=lambda template: False).placements
+    placed = place_all(engine, requests, staying=state.pods, replaced=lambda template: False).placements
     pending = {name for name, placement in placed.items() if placement.fate is PlacementOutcome.PENDING}
     answer = Answer(
         pending=frozenset(pending),
@@ -115,28 +115,28 @@ def predict_world(world: World, inventory: ClusterState, rng: Random | None, *, 
     return _Course(answer, preempting)
 
 
-def decided(world: World, inventory: ClusterState) -> tuple[Answer, int] | None:
+def decided(world: World, state: ClusterState) -> tuple[Answer, int] | None:
     """The prediction, and how many pods make room for themselves; None where chance decides.
 
     It does when another choice of nodes, or a queue that fills faster, gives another answer; and when a pod that makes
     room for itself may be overtaken: by a more important one that comes while its victims leave, or by one that finds
     their share of a quota.
     """
-    course = predict_world(world, inventory, None)
+    course = predict_world(world, state, None)
     rng = Random(world.name)
     for number in range(_COURSES):
         for queued in (False, True):
-            other = predict_world(world, inventory, rng if number else None, queued=queued)
+            other = predict_world(world, state, rng if number else None, queued=queued)
             if not course.answer.same(other.answer) or (other.preempting and world.quotas):
                 return None
-            if any(_overtaken(preempting, world, inventory) for preempting in other.preempting):
+            if any(_overtaken(preempting, world, state) for preempting in other.preempting):
                 return None
     return course.answer, len(course.preempting)
 
 
-def _overtaken(preempting: tuple[int, int], world: World, inventory: ClusterState) -> bool:
+def _overtaken(preempting: tuple[int, int], world: World, state: ClusterState) -> bool:
     priority, place = preempting
-    priorities = {each.name: each.value for each in inventory.priority_classes}
+    priorities = {each.name: each.value for each in state.priority_classes}
     others = world.coming[:place] + world.coming[place + 1 :]
     return any(priorities.get(pod["spec"].get("priorityClassName", ""), 0) > priority for pod in others)
 

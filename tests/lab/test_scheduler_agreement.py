@@ -118,8 +118,8 @@ async def _run(lab: Lab) -> Outcome:
             seed += AT_ONCE
             await asyncio.gather(*(agreement.build(cluster, world) for world in worlds))
             await agreement.settled(cluster, worlds)
-            inventory = await agreement.snapshot(cluster, lab.kubernetes_version)
-            predicted = {world.name: agreement.decided(world, inventory) for world in worlds}
+            state = await agreement.snapshot(cluster, lab.kubernetes_version)
+            predicted = {world.name: agreement.decided(world, state) for world in worlds}
             firm = [world for world in worlds if predicted[world.name] is not None]
             outcome.by_chance += len(worlds) - len(firm)
             observed = await agreement.observe(cluster, firm)

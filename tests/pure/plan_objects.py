@@ -157,7 +157,7 @@ def mounts(claim: str) -> list[Json]:
     return [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
 
 
-def inventory(*objects: Json, missing: dict[Subject, str] | None = None, taken: str | None = None) -> ClusterState:
+def cluster_state(*objects: Json, missing: dict[Subject, str] | None = None, taken: str | None = None) -> ClusterState:
     """What a file with these objects is read as, with everything known but what is in `missing`."""
     builder = Builder()
     builder.add([msgspec.json.decode(msgspec.json.encode(each), type=_KINDS[each["kind"]]) for each in objects])
@@ -171,5 +171,5 @@ def template_of(obj: Json) -> PodTemplate:
 
 def record_of(obj: Json) -> Pod:
     """The record of one pod."""
-    [found] = inventory(obj).pods
+    [found] = cluster_state(obj).pods
     return found

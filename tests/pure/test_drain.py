@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from harness.semantics.drain import DrainedPod, DrainRule, drained
-from tests.pure.plan_objects import Json, budget, inventory, node, pod
+from tests.pure.plan_objects import Json, budget, cluster_state, node, pod
 
 APP = {"app": "web", "owner": "ReplicaSet/web"}
 
 
 def drain(*objects: Json, nodes: tuple[str, ...] = ("s",)) -> dict[str, DrainedPod]:
     """What becomes of each pod, by name."""
-    return {each.pod.name: each for each in drained(inventory(node("s"), node("other"), *objects), nodes)}
+    return {each.pod.name: each for each in drained(cluster_state(node("s"), node("other"), *objects), nodes)}
 
 
 ONE: dict[str, tuple[Json, list[Json], DrainRule, tuple[float | None, float | None]]] = {

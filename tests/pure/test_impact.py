@@ -35,7 +35,7 @@ from tests.pure.plan_objects import (
     HOST,
     Json,
     budget,
-    inventory,
+    cluster_state,
     job,
     mounts,
     node,
@@ -58,7 +58,7 @@ def plan(
     faults: tuple[PlannedFault, ...] = (SPOT,),
 ) -> PolicyPlan:
     """The plan of faults on node s, by default the taint spot=true:NoExecute."""
-    seen = inventory(node("s"), *objects, missing=missing, taken="2026-01-01T02:00:00Z")
+    seen = cluster_state(node("s"), *objects, missing=missing, taken="2026-01-01T02:00:00Z")
     what = timed(faults, ("s",))
     impact = assess(seen, what, ("s",), evictions_by(seen, what, ("s",), Settings()), Settings())
     return judge(impact, [EXPECTATIONS[name] for name in expectations], source="test", title="test")
@@ -522,7 +522,7 @@ def _every_plan() -> tuple[PolicyPlan, ...]:
 
 def _unsure(one: Json) -> Staying:
     """A pod whose deletion comes so close to the last look that nobody can tell."""
-    seen = inventory(node("s"), one)
+    seen = cluster_state(node("s"), one)
     prediction = Prediction("default/q", "", "s", Outcome.UNSURE, None, None, "race-at-until", "a race")
     return Staying(seen.pods[0], prediction)
 

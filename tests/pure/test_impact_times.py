@@ -13,7 +13,7 @@ from harness.model.planned_fault import PlannedFault, TimedFault
 from harness.model.taints import Effect, Taint
 from harness.semantics.eviction.settings import Settings
 from harness.semantics.scheduling import PlacementOutcome
-from tests.pure.plan_objects import Json, inventory, node, pod, tolerate
+from tests.pure.plan_objects import Json, cluster_state, node, pod, tolerate
 
 SPOT = TaintFault(taint=Taint("spot", Effect.NO_EXECUTE))
 GPU = TaintFault(taint=Taint("gpu", Effect.NO_EXECUTE))
@@ -33,7 +33,7 @@ def leaves(name: str, after_s: int = 0, **more: object) -> Json:
 
 def impact_of(faults: list[TimedFault], *objects: Json) -> Impact:
     """What becomes of the pods on node s."""
-    seen = inventory(node("s"), *objects)
+    seen = cluster_state(node("s"), *objects)
     return assess(seen, faults, ("s",), evictions_by(seen, faults, ("s",), Settings()), Settings())
 
 
@@ -141,7 +141,7 @@ def test_a_pod_that_is_thrown_out_in_one_moment_is_gone_in_the_next() -> None:
 def test_a_daemonset_comes_back_by_the_taints_of_that_instant(off_s: float | None, back: Replacement) -> None:
     """It tolerates spot for 30 s. Whether gpu is on as well when it leaves decides."""
     agent = leaves("agent", 30, owner="DaemonSet/agent")
-    seen = inventory(node("s"), agent)
+    seen = cluster_state(node("s"), agent)
     alone = evictions_by(seen, [on("s", SPOT)], ("s",), Settings())
     second = on("s", GPU, 25.0) if off_s is None else on("s", GPU, 10.0, off_s)
     [each] = assess(seen, [on("s", SPOT), second], ("s",), alone, Settings()).leaving
@@ -171,7 +171,7 @@ def test_a_later_loss_is_later() -> None:
 
 
 def test_moments_are_as_many_as_the_nodes_have_states() -> None:
-    nodes = inventory(node("s"), node("other")).nodes
+    nodes = cluster_state(node("s"), node("other")).nodes
     faults = [on("s", SPOT, 0.0, 10.0), on("other", CordonFault(), 10.0), on("s", SPOT, 20.0, 20.0)]
     found = moments(nodes, faults)
     assert [moment.since_s for moment in found.all[1:]] == [10.0]

@@ -22,7 +22,7 @@ from harness.model.finding import Severity
 from harness.semantics.scheduling import PlacementOutcome
 from harness.semantics.scheduling.reasons import TAINTS
 from reports.plan_text import print_plan
-from tests.pure.plan_objects import Json, budget, inventory, node, pod, service, tolerate
+from tests.pure.plan_objects import Json, budget, cluster_state, node, pod, service, tolerate
 
 SCHEMA = json.loads((Path(plan_package.__path__[0]) / "plan.schema.json").read_text())
 OBJECTS = [
@@ -200,7 +200,7 @@ def test_text_on_a_terminal_is_a_table(world: Path) -> None:
     from harness.model.taints import Effect, Taint
     from harness.semantics.eviction.settings import Settings
 
-    seen, targets = inventory(*OBJECTS), ("s1",)
+    seen, targets = cluster_state(*OBJECTS), ("s1",)
     faults = timed([TaintFault(taint=Taint("spot", Effect.NO_EXECUTE))], targets)
     picture = assess(seen, faults, targets, evictions_by(seen, faults, targets, Settings()), Settings())
     out = io.StringIO()

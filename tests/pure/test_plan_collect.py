@@ -52,7 +52,7 @@ WORLD = {NODES: [node("a")], PODS: [pod(f"p{number}", "a") for number in range(5
 
 
 def read(cluster: Any) -> tuple[ClusterState, Reading]:
-    """Everything, as an inventory."""
+    """Everything, as a cluster state."""
 
     async def everything() -> tuple[ClusterState, Reading]:
         builder, reading = Builder(), Reading()

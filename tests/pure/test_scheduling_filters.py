@@ -16,7 +16,7 @@ from tests.pure.plan_objects import (
     ZONE,
     Json,
     away,
-    inventory,
+    cluster_state,
     mounts,
     near,
     node,
@@ -34,7 +34,7 @@ GPU = "nvidia.com/gpu"
 
 def come(world: list[Json], *coming: Json, missing: dict[Subject, str] | None = None) -> dict[str, Placement]:
     """Place pods one after the other into a world."""
-    seen = inventory(*world, *coming, missing=missing)
+    seen = cluster_state(*world, *coming, missing=missing)
     new = [
         record for record in seen.pods if record.key.removeprefix("default/") in {c["metadata"]["name"] for c in coming}
     ]
@@ -252,7 +252,7 @@ def test_a_pod_stays_pending_in_the_schedulers_words(world: list[Json], new: Jso
 
 
 def test_the_old_words_for_taints_name_the_taint() -> None:
-    seen = inventory(node("a", taints=("x=y:NoSchedule",)), pod("new"))
+    seen = cluster_state(node("a", taints=("x=y:NoSchedule",)), pod("new"))
     old = seen.__class__(nodes=seen.nodes, pods=seen.pods, kubernetes_version="v1.33.2")
     placed = place_all(Scheduler(old, [], compares=False), [Request("new", seen.pods[0].template)])
     assert placed.placements["new"].reason == "0/1 nodes are available: 1 node(s) had untolerated taint {x: y}."

@@ -15,7 +15,7 @@ from tests.pure.plan_objects import (
     Json,
     away,
     budget,
-    inventory,
+    cluster_state,
     near,
     node,
     pod,
@@ -27,7 +27,7 @@ from tests.pure.plan_objects import (
 
 def place(world: list[Json], coming: list[tuple[Json, float]], *, replaced: bool = False) -> Placements:
     """Place (pod, due at) pairs."""
-    seen = inventory(*world, *(each for each, _ in coming))
+    seen = cluster_state(*world, *(each for each, _ in coming))
     there = seen.pods[: len(seen.pods) - len(coming)]
     new = seen.pods[len(there) :]
     requests = [Request(record.name, record.template, at_s) for record, (_, at_s) in zip(new, coming, strict=True)]
@@ -196,12 +196,12 @@ def quota(hard: dict[str, str], used: dict[str, str], **spec: object) -> Json:
     ids=["pods", "cpu", "must be named", "another scope", "other objects", "another priority class"],
 )
 def test_quotas_admit_until_they_are_full(quota_object: Json, template: PodTemplate, refusals: list[str]) -> None:
-    quotas = Quotas(inventory(quota_object).quotas)
+    quotas = Quotas(cluster_state(quota_object).quotas)
     assert [quotas.admit(template) for _ in refusals] == refusals
 
 
 def test_a_released_pod_leaves_room_in_its_quota() -> None:
-    quotas, template = Quotas(inventory(quota({"pods": "1"}, {"pods": "1"})).quotas), template_of(pod("p"))
+    quotas, template = Quotas(cluster_state(quota({"pods": "1"}, {"pods": "1"})).quotas), template_of(pod("p"))
     assert quotas.admit(template)
     quotas.release(template)
     assert not quotas.admit(template)
@@ -209,7 +209,7 @@ def test_a_released_pod_leaves_room_in_its_quota() -> None:
 
 def test_any_order_of_nodes_gives_the_same_count() -> None:
     """Equal pods: how many fit does not depend on where the first ones go."""
-    seen = inventory(
+    seen = cluster_state(
         node("a", cpu="3"), node("b", cpu="5"), node("c", zone="z"), *(pod(f"p{n}", cpu="2") for n in range(9))
     )
     counts = set()
@@ -241,7 +241,7 @@ def test_nobody_waits_while_a_node_would_do(seed: int) -> None:
     kinds = (("Node", world.nodes), ("Pod", world.bound), ("PersistentVolume", world.volumes))
     objects = [{"kind": kind, **each} for kind, many in kinds for each in many] + classes
     objects += [{"kind": "PersistentVolumeClaim", **each, "status": {"phase": "Bound"}} for each in world.claims]
-    seen = inventory(*objects)
+    seen = cluster_state(*objects)
     new = new_pods([{"kind": "Pod", **each} for each in world.coming], seen)
     engine = Scheduler(seen, seen.pods, compares=False, coming=[each.template for each in new])
     placed = place_all(engine, [Request(each.name, each.template) for each in new], staying=seen.pods)

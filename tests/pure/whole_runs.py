@@ -16,7 +16,7 @@ from typing import Any
 
 from harness.clock import Clock
 from harness.cluster.ledger import Ledger
-from harness.cluster.ledger_read import outstanding
+from harness.cluster.ledger_read import read_ledger
 from harness.cluster.ledger_record import Header
 from harness.cluster.ports import Json, Traffic
 from harness.cluster.undo import Holder
@@ -287,7 +287,7 @@ class WholeRun:
         that the ledger does not hold; a history that has a hole or no end.
         """
         out = [f"left, and not told: {path}" for path in self.left if not self.outcome.leftovers]
-        open_ = {record.subject for record in outstanding(self.ledger_path)}
+        open_ = {record.subject for record in read_ledger(self.ledger_path).outstanding}
         unnamed = [path for path in self.left if not open_ & {path, path.rsplit("/", 1)[1]}]
         out += [f"left, and not in the ledger: {path}" for path in unnamed]
         entries = self.history.entries
