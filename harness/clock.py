@@ -1,4 +1,5 @@
-"""Time, as a port: the only module that reads clocks and that waits for a moment.
+"""Time, as a port: what a run reads, and waits for. What stands outside a run has its own use of the machine's clocks:
+the lab coming up, the load process, the deadline of an HTTP session.
 
 Durations come from ``CLOCK_MONOTONIC``, which on Linux is one clock for all processes of a machine (so rows written by
 the load process and facts written by the harness can be joined); wall time is for people and for comparing with other

@@ -75,11 +75,11 @@ class Problem:
     line: int
     column: int
     message: str
-    mend: str = ""
+    fix: str = ""
 
     def __str__(self) -> str:
-        """``file:line:column: message (mend)``, the form editors can jump to; always one line."""
-        tail = f" ({self.mend})" if self.mend else ""
+        """``file:line:column: message (fix)``, the form editors can jump to; always one line."""
+        tail = f" ({self.fix})" if self.fix else ""
         return one_line(f"{self.file}:{self.line}:{self.column}: {self.message}{tail}", _LONGEST)
 
 
@@ -176,6 +176,6 @@ class LoadFailed(TaintlabError):
 
 
 class HealFailed(TaintlabError):
-    """Something that a run put there is still on the cluster; the message lists it, and how to take it off."""
+    """Something that a run put there is still on the cluster; the message lists it, and how to revert it."""
 
     exit_code = ExitCode.HEAL_FAILED

@@ -1,4 +1,4 @@
-"""Starts, watches and stops the load process. The harness's only door to it; never imports locust.
+"""Starts, watches and stops the load process. The harness's only way to it; never imports locust.
 
 `processes` load processes are that many children of ours with a stripe of one schedule each and a common start, rather
 than Locust's forked master and workers: those listen on a socket, lose up to 3 s of statistics with a worker, and merge

@@ -1,9 +1,9 @@
 """What the load process and the harness say to each other, one line each. Pure.
 
 Harness to child (stdin): the config as one line of JSON, because it may hold secrets that no file holds, then ``start
-<CLOCK_MONOTONIC ns>`` once, ``stop [seconds]`` any time; the end of the stream means
-that the harness died and is a ``stop``. Child to harness (stdout), JSON: one `Ready`, a `Second` each second, and
-either one `Summary` or one `Failed`. The exit status says nothing.
+<CLOCK_MONOTONIC ns>`` once, ``stop [seconds]`` any time; the end of the stream means that the harness died and is a
+``stop``. Child to harness (stdout), JSON: one `Ready`, a `Second` each second, and either one `Summary` or one
+`Failed`. The exit status says nothing.
 """
 
 from __future__ import annotations

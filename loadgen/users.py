@@ -65,7 +65,7 @@ class Traffic:
             self.idle.set()
 
     def fail(self, error: BaseException) -> None:
-        """Stop: something of ours broke, there will be no summary."""
+        """Stop: the sender itself broke, there will be no summary."""
         self.failure = self.failure or error
         self.over.set()
         self.idle.set()

@@ -78,7 +78,7 @@ def _facts(plan: PolicyPlan) -> Iterator[str]:
     size = f"{plural(len(inventory.nodes), 'node')}, {plural(len(inventory.pods), 'pod')}"
     version = f", Kubernetes {inventory.kubernetes_version}" if inventory.kubernetes_version else ""
     yield f"on {plan.source} ({size}{version}): {', '.join(impact.words) or 'nothing'}"
-    targets = impact.change.targets
+    targets = impact.targets
     named = ", ".join(targets[:_OTHERS]) + (f" and {len(targets) - _OTHERS:,} more" if len(targets) > _OTHERS else "")
     unsure = f", unsure {figures.unsure:,}" if figures.unsure else ""
     yield (

@@ -149,7 +149,7 @@ def healed_words(result: Result) -> str:
         return "not recorded"
     if result.healed:
         return "yes"
-    return f"no: {plural(len(result.leftovers), 'thing')} of ours left" if result.leftovers else "no"
+    return f"no: {plural(len(result.leftovers), 'thing')} left on the cluster" if result.leftovers else "no"
 
 
 def state_words(result: Result) -> str:
@@ -167,7 +167,7 @@ def state_words(result: Result) -> str:
 def next_commands(result: Result, folder: Path) -> tuple[tuple[str, str], ...]:
     """(command, what it does), most urgent first."""
     place = shlex.quote(shown(folder))
-    heal = () if result.healed else ((f"taintlab recover {place}", "take off what is still on the cluster"),)
+    heal = () if result.healed else ((f"taintlab recover {place}", "revert what is still on the cluster"),)
     return (
         *heal,
         (f"taintlab report {place}", "write the page again"),

@@ -76,9 +76,9 @@ def build(result: Result, *, missing: Mapping[str, str]) -> Timeline | None:
 
 
 def _label(event: Event) -> str:
-    """What happened; injections and heals carry the same words in the result, so the deed is put before them."""
-    deed = {"inject": "inject: ", "heal": "heal: "}.get(event.kind, "")
-    return one_line(f"{deed}{event.label or event.kind}", 120)
+    """What happened; injections and heals carry the same words in the result, so the action is put before them."""
+    action = {"inject": "inject: ", "heal": "heal: "}.get(event.kind, "")
+    return one_line(f"{action}{event.label or event.kind}", 120)
 
 
 def _span(result: Result) -> tuple[float, float] | None:

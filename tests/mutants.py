@@ -98,36 +98,36 @@ def _lenient_int(text: str) -> int | None:
 
 
 def _keep_the_earlier(original: Callable[..., None]) -> Callable[..., None]:
-    def later(self: TaintEviction, life: SimPod, found: Decision, at_s: float, origin: Origin) -> None:
-        running = self._timers.get(life.key)
+    def later(self: TaintEviction, sim_pod: SimPod, found: Decision, at_s: float, origin: Origin) -> None:
+        running = self._timers.get(sim_pod.key)
         if running is not None and at_s + found.delay_s < running.fire_s:
-            del self._timers[life.key]
-        original(self, life, found, at_s, origin)
+            del self._timers[sim_pod.key]
+        original(self, sim_pod, found, at_s, origin)
 
     return later
 
 
 def _begin_where_it_left_off(original: Callable[..., None]) -> Callable[..., None]:
-    def later(self: TaintEviction, life: SimPod, found: Decision, at_s: float, origin: Origin) -> None:
-        again = life.cancelled_s is not None
-        original(self, life, replace(found, delay_s=found.delay_s / 2) if again else found, at_s, origin)
+    def later(self: TaintEviction, sim_pod: SimPod, found: Decision, at_s: float, origin: Origin) -> None:
+        again = sim_pod.cancelled_s is not None
+        original(self, sim_pod, replace(found, delay_s=found.delay_s / 2) if again else found, at_s, origin)
 
     return later
 
 
 def _no_birth(original: Callable[..., None]) -> Callable[..., None]:
-    def pod_changed(self: TaintEviction, life: SimPod, at_s: float, origin: Origin) -> None:
+    def pod_changed(self: TaintEviction, sim_pod: SimPod, at_s: float, origin: Origin) -> None:
         if origin is not Origin.BIRTH:
-            original(self, life, at_s, origin)
+            original(self, sim_pod, at_s, origin)
 
     return pod_changed
 
 
 def _saved_while_waiting(original: Callable[..., None]) -> Callable[..., None]:
-    def cancel(self: TaintEviction, life: SimPod, at_s: float, why: RuleId = RuleId.TIMER_CANCELLED) -> None:
-        original(self, life, at_s, why)
-        if life.rush is not None and at_s <= life.rush.done_s:
-            life.due_s = life.rush = life.cause = None
+    def cancel(self: TaintEviction, sim_pod: SimPod, at_s: float, why: RuleId = RuleId.TIMER_CANCELLED) -> None:
+        original(self, sim_pod, at_s, why)
+        if sim_pod.burst is not None and at_s <= sim_pod.burst.done_s:
+            sim_pod.due_s = sim_pod.burst = sim_pod.cause = None
 
     return cancel
 
@@ -178,8 +178,8 @@ def _unlimited_tokens(self: Zone, at_s: float) -> None:
 
 
 def _end_with_node(self: TaintEviction, name: str) -> None:
-    for life in self._cluster.on_node(name):
-        self._timers.pop(life.key, None)
+    for sim_pod in self._cluster.on_node(name):
+        self._timers.pop(sim_pod.key, None)
 
 
 _TEC, _NLC = TaintEviction, NodeLifecycleController
@@ -239,7 +239,7 @@ MUTANTS = (
     Mutant(
         RuleId.TIME_ADDED_IGNORED,
         "a new timeAdded is a new countdown",
-        ((taint_eviction, "keeps", lambda timer: timer.life.decision.taint.time_added is None),),
+        ((taint_eviction, "keeps", lambda timer: timer.sim_pod.decision.taint.time_added is None),),
     ),
     Mutant(RuleId.RESTART_RESTARTS_COUNTDOWN, "timers survive", ((_TEC, "kill", _nothing),)),
     Mutant(RuleId.SEEN_AFTER_RESTART, "nothing is looked at", ((_TEC, "sync", _look_at_nothing),)),

@@ -1,1 +1,1 @@
-"""The doors to client libraries: the only modules that import the Kubernetes and Prometheus clients."""
+"""The only modules that import the Kubernetes and Prometheus clients."""

@@ -250,10 +250,10 @@ def _early_allowances_s(record: RunRecord) -> dict[str, float]:
     faults = [(step.id, step.fault) for step in record.plan.steps if step.fault is not None]
     taints = {step for step, fault in faults if fault.departs_by is DisruptionReason.TAINT_MANAGER}
     out: dict[str, float] = {}
-    for deed in record.index.injections.values():
-        if deed.step in taints and deed.ended_ns is not None:
-            trip_s = (deed.ended_ns - deed.invoked_ns) / 1e9
-            out[deed.subject] = max(out.get(deed.subject, EARLY_ALLOWANCE_S), trip_s)
+    for injection in record.index.injections.values():
+        if injection.step in taints and injection.ended_ns is not None:
+            trip_s = (injection.ended_ns - injection.invoked_ns) / 1e9
+            out[injection.subject] = max(out.get(injection.subject, EARLY_ALLOWANCE_S), trip_s)
     return out
 
 

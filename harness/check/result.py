@@ -190,10 +190,10 @@ def _saturation(record: RunRecord, grid: range) -> tuple[Saturation, ...]:
 
 def _events(record: RunRecord, judgement: Judgement) -> tuple[Event, ...]:
     out = []
-    for deed in record.index.steps:
-        if deed.action in (Action.INJECT, Action.HEAL) and deed.ended_ns is not None:
-            label = deed.step.split(":", 1)[1] if ":" in deed.step else deed.step
-            out.append(Event(_s(deed.ended_ns), deed.action, label))
+    for step in record.index.steps:
+        if step.action in (Action.INJECT, Action.HEAL) and step.ended_ns is not None:
+            label = step.step.split(":", 1)[1] if ":" in step.step else step.step
+            out.append(Event(_s(step.ended_ns), step.action, label))
     injection = record.injection
     left = [row.observed_s for row in judgement.evictions if row.observed_s is not None]
     ready = [row.replacement_ready_s for row in judgement.evictions if row.replacement_ready_s is not None]

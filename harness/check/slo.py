@@ -1,11 +1,9 @@
 """Did enough requests of each phase go well?
 
 A phase's requests are all the requests that were due in it: the ratio of bad ones is counted, not estimated, and
-compared with
-the budget ``1 - ratio``. Too few to tell (fewer than 3 / budget, the rule of three: even none bad could not exclude
-a ratio at
-the budget with 95 % confidence) is INCONCLUSIVE, unless they already show with 95 % confidence that the budget is
-exceeded.
+compared with the budget ``1 - ratio``. Too few to tell (fewer than 3 / budget, the rule of three: even none bad could
+not exclude a ratio at the budget with 95 % confidence) is INCONCLUSIVE, unless they already show with 95 % confidence
+that the budget is exceeded.
 """
 
 from __future__ import annotations

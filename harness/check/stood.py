@@ -1,4 +1,4 @@
-"""Did each fault stand on its node from its injection until we took it off ourselves? Pure."""
+"""Did each fault stand on its node from its injection until the run removed it itself? Pure."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ def fault_stood(record: RunRecord) -> str:
 def _spans(record: RunRecord) -> Iterator[_Span]:
     index, heals = record.index, _Heals(record.index)
     for step in record.plan.steps:
-        deed = index.injections.get(step.id)
+        injection = index.injections.get(step.id)
         mark = step.fault.mark if step.fault is not None and step.action is Action.INJECT else None
-        if deed is None or deed.outcome is not StepResult.DONE or deed.ended_ns is None or mark is None:
+        if injection is None or injection.outcome is not StepResult.DONE or injection.ended_ns is None or mark is None:
             continue
-        end_ns, version = heals.begun_ns(deed), index.brought.get(step.id, "")
-        yield _Span(step.subject, mark, deed.invoked_ns, deed.ended_ns, end_ns, version)
+        end_ns, version = heals.begun_ns(injection), index.brought.get(step.id, "")
+        yield _Span(step.subject, mark, injection.invoked_ns, injection.ended_ns, end_ns, version)
 
 
 class _Heals:
-    """When we began to take each fault off: its own heal step, or the healing of everything at a run's end."""
+    """When the run began to revert each fault: its own heal step, or the healing of everything at a run's end."""
 
     def __init__(self, index: HistoryIndex) -> None:
         """Sorts what was healed by step and by subject."""
@@ -63,7 +63,7 @@ class _Heals:
             self._healings.setdefault(heal.subject, []).append((entry.t_ns, within[entry.t_ns]))
 
     def begun_ns(self, injected: StepRecord) -> int:
-        """For one injection; the horizon when it was never taken off. A healing within a heal step is that step's."""
+        """For one injection; the horizon when it was never reverted. A healing within a heal step is that step's."""
         since_ns = injected.invoked_ns
         own = self._steps.get(injected.step.replace("inject-", "heal-", 1), ())
         out = [at_ns for at_ns in own if at_ns >= since_ns]
@@ -140,7 +140,9 @@ def _absence(index: HistoryIndex, span: _Span, carried: bool, later: list[tuple[
         return f"{span.mark} was not seen to stand on node {span.node} {many}: the watch of the nodes was blind"
     by = span.mark.written_by(first[1])
     who = f" by {by}" if by else ""
-    return f"{span.mark} was taken off node {span.node}{who} at {first[0] / 1e9:.1f} s of the run ({many} it was off)"
+    return (
+        f"{span.mark} was removed from node {span.node}{who} at {first[0] / 1e9:.1f} s of the run ({many} it was off)"
+    )
 
 
 def _unknown(index: HistoryIndex, span: _Span) -> Iterator[Window]:

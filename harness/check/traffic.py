@@ -12,9 +12,8 @@ from loadgen.rows import Rows
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Rows sorted by intended start. `intended_ns` counts from the run's start; `latency_ns` from the intended
-    start, and is the
-    timeout for every bad row; `bad` holds 0 for an answered request, else the outcome's number.
+    """Rows sorted by intended start. `intended_ns` counts from the run's start; `latency_ns` from the intended start,
+    and is the timeout for every bad row; `bad` holds 0 for an answered request, else the outcome's number.
     """
 
     intended_ns: array[int]

@@ -36,7 +36,7 @@ def _stood(record: RunRecord) -> Soundness | None:
     if not _injections(record):
         return None
     why = fault_stood(record)
-    return Soundness(not why, why or "stood until we took it off", "on its node until we take it off")
+    return Soundness(not why, why or "stood until the run removed it", "on its node until the run removes it")
 
 
 INJECTED = ValidityCheck("injected", _injected)

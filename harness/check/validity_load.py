@@ -92,12 +92,10 @@ def _punctual(record: RunRecord, load: _Figures) -> Soundness:
     """Requests went out when they were due, or late by so little that it decides nothing.
 
     Latency counts from the intended start, so our own lateness counts against the service. Where a latency objective
-    was missed,
-    that may be our doing: p99 of the lateness must then be within 5 % of the strictest threshold, or 5 ms
-    (load-and-slo C3).
-    Where all were met in spite of it they were met; then it must be within half the threshold, so that the traffic
-    was still
-    what the experiment says. Without a latency objective the timeout takes the threshold's place.
+    was missed, that may be our doing: p99 of the lateness must then be within 5 % of the strictest threshold, or 5 ms
+    (load-and-slo C3). Where all were met in spite of it they were met; then it must be within half the threshold, so
+    that the traffic was still what the experiment says. Without a latency objective the timeout takes the threshold's
+    place.
     """
     timeout_s = record.experiment.load.timeout_s if record.experiment.load is not None else 0.0
     objectives = [slo for slo in record.experiment.expect.slos if slo.threshold_s is not None]

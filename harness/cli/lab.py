@@ -12,7 +12,7 @@ from harness.cli import lab_handlers as handlers
 from harness.cli.parser import Parser, lab_menu, verb_parser
 from harness.cli.verbs import LAB_VERBS
 from harness.errors import ExitCode
-from harness.lab.dials import NODE_SIGNALS, POD_FIGURES
+from harness.lab.node_pressure import NODE_SIGNALS, POD_FIGURES
 
 _COMPONENTS = ", ".join(lab.Component)
 _OLD_ACTIONS = {"freeze": lab.NodeAction.PAUSE, "thaw": lab.NodeAction.RESUME}

@@ -13,16 +13,14 @@ import msgspec
 from harness.cli.options import add_where, where_of
 from harness.cli.parser import verb_parser
 from harness.clock import SystemClock
+from harness.collector import no_cycle_collector
 from harness.errors import ExitCode, UsageError
-from harness.impact import EXPECTATIONS, RULES, Change, Condition
+from harness.impact import EXPECTATIONS, RULES
 from harness.impact.encode import plan_file as as_file
 from harness.impact.request import PlanRequest, plan_policy
-from harness.lab.topology import parse_taint
 from harness.model.finding import Expectation
-from harness.model.scenario import ConditionStatus, ConditionType
-from harness.model.taints import Taint
 from harness.terminal import safe_json
-from harness.wiring.planning import no_cycle_collector, read_input, read_plans
+from harness.wiring.planning import policy_faults, read_input, read_plans
 from reports.plan_text import print_diff, print_plan
 
 _WORDS = tuple(dict.fromkeys(rule.demanded_as for rule in RULES if rule.demanded_as is not None))
@@ -100,34 +98,15 @@ def _asked(options: argparse.Namespace) -> PlanRequest:
     nodes = sorted({name for name in named if name})
     if len(nodes) > 1:
         raise UsageError(f"the nodes are named twice, as {' and as '.join(nodes)}: name them once, with --nodes")
-    change = Change(
-        (),
-        taints=tuple(map(_taint, options.taint)),
+    faults = policy_faults(
+        taints=options.taint,
         cordon=flags["cordon"] is not None,
         drain=flags["drain"] is not None,
-        lose=flags["lose_node"] is not None,
-        conditions=tuple(map(_condition, options.condition)),
+        lose_node=flags["lose_node"] is not None,
+        conditions=options.condition,
         window_s=options.window,
     )
-    return PlanRequest(nodes[0] if nodes else "", change)
-
-
-def _taint(text: str) -> Taint:
-    try:
-        return parse_taint(text)
-    except ValueError as error:
-        raise UsageError(f"--taint: {error}") from error
-
-
-def _condition(text: str) -> Condition:
-    kind, _, status = text.partition("=")
-    try:
-        return Condition(ConditionType(kind), ConditionStatus(status or "True"))
-    except ValueError as error:
-        known = ", ".join(ConditionType)
-        raise UsageError(
-            f"--condition {text}: {error}; write one of {known}, with =True, =False or =Unknown"
-        ) from error
+    return PlanRequest(nodes[0] if nodes else "", faults)
 
 
 def _expectations(texts: Sequence[str]) -> tuple[Expectation, ...]:

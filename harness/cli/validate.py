@@ -85,5 +85,5 @@ def _problem_to_json(problem: Problem) -> dict[str, Any]:
         "line": problem.line,
         "column": problem.column,
         "message": problem.message,
-        "fix": problem.mend,
+        "fix": problem.fix,
     }

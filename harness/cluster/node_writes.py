@@ -100,19 +100,19 @@ async def _send(cluster: Cluster, held: Held, node: Json, patch: dict[str, Any],
 
 
 class StillThere(ClusterError):
-    """Seen on the node after it should have been taken off. `left`: what, for people."""
+    """Seen on the node after it should have been removed. `left`: what, for people."""
 
     def __init__(self, name: str, left: tuple[str, ...]) -> None:
         """`left` is not empty."""
-        super().__init__(f"node {name} still has {', '.join(left)} after it was taken off")
+        super().__init__(f"node {name} still has {', '.join(left)} after it was removed")
         self.left = left
 
 
 @dataclass(frozen=True, slots=True)
 class Healed:
-    """A node on which nothing of ours was seen after the heal.
+    """A node on which nothing of the run was seen after the heal.
 
-    `left_alone`: what somebody else changed since, and so was not undone. `missing`: what should have been taken off
+    `left_alone`: what somebody else changed since, and so was not undone. `missing`: what should have been removed
     and was not there any more. `claim_missing`: nor was our annotation. `gone`: the node is not there any more, or
     another one has its name. `resource_version`: of the node afterwards.
     """

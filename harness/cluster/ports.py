@@ -69,8 +69,7 @@ class Cluster(Protocol):
 
     def watch(self, path: str, *, resource_version: str, **query: str) -> AsyncIterator[WatchLine]:
         """Lines from `resource_version` on, bookmarks included, until the server ends the watch. Refused with status
-        410 when the
-        version is too old; Indeterminate when the connection broke.
+        410 when the version is too old; Indeterminate when the connection broke.
         """
         ...
 

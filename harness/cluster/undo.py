@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 FENCE_ANNOTATION = "taintlab.dev/fence"
-"""Set and taken off again so that the node's resourceVersion moves on: ``RUN VERSION``."""
+"""Set and removed again so that the node's resourceVersion moves on: ``RUN VERSION``."""
 
 Put = Callable[[Spec, NodeUndo], NodeChange]
 """Changes a node's spec in place; the change, to be undone later. It is given what the run changed there already."""
@@ -91,7 +91,7 @@ def renew(node: Mapping[str, Any], run: str, heartbeat: str, kinds: UndoKinds) -
 
 def fence(node: Mapping[str, Any], run: str) -> dict[str, Any]:
     """The merge patch that changes nothing but the node's resourceVersion: a write that is still under way somewhere,
-    guarded by an older version, is refused from then on. `release` takes the annotation off.
+    guarded by an older version, is refused from then on. `release` removes the annotation.
     """
     version = node["metadata"]["resourceVersion"]
     return {"metadata": {"resourceVersion": version, "annotations": {FENCE_ANNOTATION: f"{run} {version}"}}}
@@ -158,7 +158,7 @@ def _claim_for(node: Mapping[str, Any], ours: NodeUndo, kinds: UndoKinds) -> Nod
     if claim.run != ours.run:
         name = node["metadata"]["name"]
         raise ClusterError(
-            f"node {name} is claimed by run {claim.run}: wait for it, or take its changes off with `taintlab recover`"
+            f"node {name} is claimed by run {claim.run}: wait for it, or revert it with `taintlab recover`"
         )
     return replace(claim, holder=ours.holder or claim.holder, heartbeat=ours.heartbeat or claim.heartbeat)
 

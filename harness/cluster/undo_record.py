@@ -4,7 +4,7 @@ It stands in the annotation ``taintlab.dev/claim`` and, the same text, in the le
 ``{kind, data}``: each kind of fault writes and reads its own `data`. Version 1 (taints and a cordon, in fields of their
 own) is read as well. Annotations can be written by strangers (a kubelet may write those of its own node), so the reader
 is total: whatever is wrong with the text is one `ClusterError` that names the node. So is a change of a kind that is
-not known here: what cannot be read is never taken off, and never passes for nothing.
+not known here: what cannot be read is never removed, and never passes for nothing.
 """
 
 from __future__ import annotations
@@ -218,7 +218,7 @@ def parse_claim(raw: object, *, node: str, kinds: UndoKinds) -> NodeUndo:
     anything else, and nothing but that.
     """
     where = f"node {node}: the annotation {CLAIM_ANNOTATION}"
-    by_hand = "look at it with `kubectl get node -o yaml`, take the taints off by hand and remove it"
+    by_hand = "look at it with `kubectl get node -o yaml`, remove the taints by hand and remove it"
     try:
         if not isinstance(raw, str):
             raise ValueError("it is no text")

@@ -1,4 +1,4 @@
-"""One engine behind every door: a request in, a finished, judged, rendered run out.
+"""One engine behind command, plugin and whatever comes next: a request in, a finished, judged, rendered run out.
 
 `execute` takes a run from its request to its verdict, `judging` judges a run folder, `preparing` looks before anything
 is touched, `recovering` reverts what a run left. The outside comes in as ports; no signal handler is touched here, no

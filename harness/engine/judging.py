@@ -14,6 +14,7 @@ from harness.check.result import result_of
 from harness.check.traffic import traffic_of
 from harness.cluster.ledger_read import read_ledger
 from harness.cluster.ledger_record import Record
+from harness.collector import no_cycle_collector
 from harness.errors import UsageError
 from harness.faults.registry import FAULTS
 from harness.files import shown
@@ -162,17 +163,18 @@ def judge_folder(path: RunFolder, *, leftovers: Sequence[str] = ()) -> tuple[Jud
     untold = [item for item in ledger.outstanding if not _is_told(item, told)]
     left = [*told, *(f"{item.what} ({item.subject})" for item in untold), *ledger.problems[:_SHOWN]]
     try:
-        judgement = judge(loaded.record, leftovers=left)
-        result = result_of(
-            loaded.record,
-            judgement,
-            versions=loaded.versions,
-            environment=loaded.environment,
-            ledger=[
-                LedgerLine(record=item.id, subject=item.subject, what=item.what, healed=healed)
-                for item, healed in ledger.records
-            ],
-        )
+        with no_cycle_collector():
+            judgement = judge(loaded.record, leftovers=left)
+            result = result_of(
+                loaded.record,
+                judgement,
+                versions=loaded.versions,
+                environment=loaded.environment,
+                ledger=[
+                    LedgerLine(record=item.id, subject=item.subject, what=item.what, healed=healed)
+                    for item, healed in ledger.records
+                ],
+            )
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         # Each file is well formed by now: they contradict each other, as no run's files do.
         words = f"{type(error).__name__}: {error}"

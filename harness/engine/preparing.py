@@ -48,6 +48,6 @@ async def _free_nodes(wanted: Target, cluster: Cluster) -> tuple[str, ...]:
         claim = claim_of(node, UNDO) if node["metadata"]["name"] in targets else None
         if claim is not None:
             name = node["metadata"]["name"]
-            fix = "wait for it, or take its changes off with `taintlab recover`"
+            fix = "wait for it, or revert it with `taintlab recover`"
             raise ClusterError(f"node {name} is claimed by run {claim.run}: {fix}")
     return targets

@@ -1,4 +1,4 @@
-"""How a door asks a run to end: a value handed in, so that the engine touches no signal handler of anybody."""
+"""How a run is asked to end: by a value that is handed in. The engine touches no signal handler."""
 
 from __future__ import annotations
 

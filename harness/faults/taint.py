@@ -80,7 +80,7 @@ SHAPE = Record(
 
 
 def _check(fault: TaintFault, entry: FaultEntry) -> None:
-    """A taint that Kubernetes takes off at once cannot be held for an experiment."""
+    """A taint that Kubernetes removes at once cannot be held for an experiment."""
     if fault.taint.effect is Effect.NO_SCHEDULE and fault.taint.key in CONTROLLER_TAINTS:
         entry.note(
             ("taint", "key"),

@@ -113,7 +113,7 @@ def _check_pods(fault: TolerationsFault, makers: Sequence[PodMaker], entry: Faul
             entry.note(
                 ("tolerations", "set"),
                 f"set: {maker.manifest.kind} {maker.manifest.name} already tolerates {lost}, "
-                "and the API server lets no toleration be taken off a running pod",
+                "and the API server lets no toleration be removed from a running pod",
                 "add it to the list; only its tolerationSeconds may differ",
             )
 

@@ -145,7 +145,7 @@ def _broken(error: yaml.YAMLError, text: str, problems: Problems) -> None:
 
 
 _NO_YAML = yaml.reader.Reader.NON_PRINTABLE
-_MENDS = (
+_FIXES = (
     ("character '\\t'", "indent with spaces, not tabs"),
     ("mapping values are not allowed", 'check the indentation, or quote text that holds ": "'),
     ("could not find expected ':'", 'write "key: value"; check the lines above too'),
@@ -160,12 +160,12 @@ _MENDS = (
 
 
 def _syntax_error(error: yaml.MarkedYAMLError, problems: Problems) -> None:
-    """PyYAML's own words with the mend that usually helps; an unclosed quote is shown where it opened."""
+    """PyYAML's own words with the fix that usually helps; an unclosed quote is shown where it opened."""
     words = error.problem or "not understood"
     mark = error.problem_mark or error.context_mark
     if "unexpected end of stream" in words and error.context_mark is not None:
         mark = error.context_mark
-    mend = next((mend for part, mend in _MENDS if part in words), "")
+    fix = next((fix for part, fix in _FIXES if part in words), "")
     context = f" {error.context}" if error.context else ""
     at = Place(mark.line + 1, mark.column + 1) if mark else START
-    problems.add(at, f"not valid YAML{context}: {words}", mend)
+    problems.add(at, f"not valid YAML{context}: {words}", fix)

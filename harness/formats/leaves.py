@@ -60,7 +60,7 @@ def pattern(expression: str) -> str:
 
 
 def quantity(name: str, parse: Callable[[str], object], expression: str) -> Leaf:
-    """A number with a unit: read from the text as written, so that a bare number gets the mend that fits it."""
+    """A number with a unit: read from the text as written, so that a bare number gets the fix that fits it."""
 
     def read(scalar: Scalar) -> object:
         if scalar.value is None or isinstance(scalar.value, bool):
@@ -77,8 +77,8 @@ def choice(name: str, meanings: Mapping[str, object]) -> Leaf:
         word = scalar.text
         if word in meanings and scalar.value is not None:
             return meanings[word]
-        mend = did_you_mean(word, list(meanings)) if word else f"one of: {', '.join(meanings)}"
-        raise BadValue(f"{describe(scalar)} is not {name}", mend)
+        fix = did_you_mean(word, list(meanings)) if word else f"one of: {', '.join(meanings)}"
+        raise BadValue(f"{describe(scalar)} is not {name}", fix)
 
     return Leaf(name, read, {"enum": list(meanings)})
 
@@ -123,7 +123,7 @@ _BOUNDS: Mapping[str, Callable[[float, float], bool]] = {
 
 
 def _as_number(written: str) -> str:
-    """The mend for a number in quotes or a percentage."""
+    """The fix for a number in quotes or a percentage."""
     try:
         value = float(written.removesuffix("%"))
     except ValueError:

@@ -13,7 +13,7 @@ from harness.terminal import one_line
 MAX_KEPT = 1000
 """Problems of one file; reading stops at the next one, for nobody reads so many and each costs time."""
 _OF_ALL_FILES = 5000
-_MESSAGE, _MEND = 500, 300
+_MESSAGE, _FIX = 500, 300
 _MEANT_WITHIN = 20
 """Problems after which nearly right names are no longer looked for: that is the dear part of a message."""
 _NAMES = 200
@@ -31,11 +31,11 @@ class Problems:
         self.file = file
         self._found: dict[Problem, None] = dict.fromkeys(found)
 
-    def add(self, at: Place, message: str, mend: str = "") -> None:
+    def add(self, at: Place, message: str, fix: str = "") -> None:
         """One more problem of this file; TooMany when there are MAX_KEPT already."""
         if len(self._found) >= MAX_KEPT:
             raise TooMany
-        problem = Problem(self.file, at.line, at.column, one_line(message, _MESSAGE), one_line(mend, _MEND))
+        problem = Problem(self.file, at.line, at.column, one_line(message, _MESSAGE), one_line(fix, _FIX))
         self._found.setdefault(problem)
 
     def stopped(self) -> None:
@@ -72,10 +72,10 @@ class Problems:
 
 
 class BadValue(ValueError):
-    """One value cannot be taken: what is wrong with it, and how to mend it. The reader adds where it stands."""
+    """One value cannot be taken: what is wrong with it, and how to fix it. The reader adds where it stands."""
 
-    def __init__(self, message: str, mend: str = "") -> None:
-        """`message` and `mend` as in Problem; as text, one after the other."""
-        super().__init__(f"{message} ({mend})" if mend else message)
+    def __init__(self, message: str, fix: str = "") -> None:
+        """`message` and `fix` as in Problem; as text, one after the other."""
+        super().__init__(f"{message} ({fix})" if fix else message)
         self.message = message
-        self.mend = mend
+        self.fix = fix

@@ -94,8 +94,8 @@ class _Reader:
             self.reading.values[path] = value
         return value
 
-    def _wrong(self, path: Path, at: Place, message: str, mend: str = "") -> _Wrong:
-        self.problems.add(at, f"{label(path)}: {message}" if path else message, mend)
+    def _wrong(self, path: Path, at: Place, message: str, fix: str = "") -> _Wrong:
+        self.problems.add(at, f"{label(path)}: {message}" if path else message, fix)
         return WRONG
 
     def _leaf(self, leaf: Leaf, node: Node, path: Path) -> object:
@@ -107,14 +107,14 @@ class _Reader:
         try:
             return leaf.parse(node)
         except BadValue as error:
-            return self._wrong(path, node.at, error.message, error.mend)
+            return self._wrong(path, node.at, error.message, error.fix)
 
     def _list(self, shape: ListOf, node: Node, path: Path) -> object:
         if not isinstance(node, Listing):
             is_item = isinstance(shape.item, Leaf) and isinstance(node, Scalar) and node.value is not None
-            mend = f"write [{node.text}]" if is_item and isinstance(node, Scalar) else "start each entry with - "
-            mend = "write [] for none" if shape.may_be_empty and not is_item else mend
-            return self._wrong(path, self.reading.place(*path), f"a list is needed, found {describe(node)}", mend)
+            fix = f"write [{node.text}]" if is_item and isinstance(node, Scalar) else "start each entry with - "
+            fix = "write [] for none" if shape.may_be_empty and not is_item else fix
+            return self._wrong(path, self.reading.place(*path), f"a list is needed, found {describe(node)}", fix)
         if not node.items and not shape.may_be_empty:
             return self._wrong(path, node.at, "the list is empty", f"fill it, or take {path[-1]} out")
         if len(node.items) > shape.most:
@@ -154,25 +154,25 @@ class _Reader:
         if not tags:
             known = [key for record in shape.records for key in record.keys]
             strange = [key for key in keys if key not in known]
-            mend = did_you_mean(strange[0], shape.tags) if strange else f"one of: {', '.join(shape.tags)}"
+            fix = did_you_mean(strange[0], shape.tags) if strange else f"one of: {', '.join(shape.tags)}"
             at = node.place_of(strange[0]) if strange else node.at
-            return self._wrong(path, at, f"none of {', '.join(shape.tags)} is given", mend)
+            return self._wrong(path, at, f"none of {', '.join(shape.tags)} is given", fix)
         if len(tags) > 1:
-            mend = "make them separate entries" if isinstance(path[-1], int) else "keep one of them"
-            return self._wrong(path, node.place_of(tags[1]), f"{' and '.join(tags)} cannot go together", mend)
+            fix = "make them separate entries" if isinstance(path[-1], int) else "keep one of them"
+            return self._wrong(path, node.place_of(tags[1]), f"{' and '.join(tags)} cannot go together", fix)
         return self._record(shape.records[shape.tags.index(tags[0])], node, path)
 
     def _record(self, record: Record, node: Node, path: Path) -> object:
         if isinstance(node, Scalar) and node.value is None and not record.fields:
             return record.build()
         if not isinstance(node, Table):
-            mend = f"give it {', '.join(record.keys[:3])} ..." if record.fields else "write {}"
-            return self._wrong(path, self.reading.place(*path), f"a mapping is needed, found {describe(node)}", mend)
-        mends = [self._unknown(record, entry, path) for entry in node.entries if entry.key not in record.keys]
-        sound = not mends
+            fix = f"give it {', '.join(record.keys[:3])} ..." if record.fields else "write {}"
+            return self._wrong(path, self.reading.place(*path), f"a mapping is needed, found {describe(node)}", fix)
+        fixes = [self._unknown(record, entry, path) for entry in node.entries if entry.key not in record.keys]
+        sound = not fixes
         arguments: dict[str, object] = {}
         for field in record.fields:
-            if node.get(field.key) is None and closest_is(field.key) in mends:
+            if node.get(field.key) is None and closest_is(field.key) in fixes:
                 continue  # the misspelt key was noted; that the right one is missing is the same slip
             value = self._field(field, node, path)
             sound = sound and value is not WRONG
@@ -181,10 +181,10 @@ class _Reader:
         return record.build(**arguments) if sound else WRONG
 
     def _unknown(self, record: Record, entry: Entry, path: Path) -> str:
-        """Note a key that the record does not have; the mend that was given."""
-        mend = record.slips.get(entry.key) or (did_you_mean(entry.key, record.keys) if record.fields else "write {}")
-        self._wrong(path, entry.at, f"there is no key {shorten(entry.key)} here", mend)
-        return mend
+        """Note a key that the record does not have; the fix that was given."""
+        fix = record.slips.get(entry.key) or (did_you_mean(entry.key, record.keys) if record.fields else "write {}")
+        self._wrong(path, entry.at, f"there is no key {shorten(entry.key)} here", fix)
+        return fix
 
     def _field(self, field: Field, table: Table, path: Path) -> object:
         """The field's value, its default, or None for "leave the argument out"; WRONG if it is wrong or missing."""
@@ -219,7 +219,7 @@ def label(path: Path) -> str:
 
 
 def example(field: Field) -> str:
-    """The mend for a missing key: what kind of thing to write."""
+    """The fix for a missing key: what kind of thing to write."""
     match field.shape:
         case Leaf(name=name):
             return f"write {field.key}: {name}"

@@ -1,7 +1,7 @@
 """The building blocks of a file's declaration: what a value, a list and a mapping may be.
 
-One declaration (the `fields` of `harness.formats.experiment`, `.script` and `.topology`)
-serves three readers: `harness.formats.read` (strict reading), `harness.formats.schema` (JSON Schema for editors) and
+One declaration (the `fields` of `harness.formats.experiment`, `.script` and `.topology`) serves three readers:
+`harness.formats.read` (strict reading), `harness.formats.schema` (JSON Schema for editors) and
 `harness.formats.reference` (the page in docs/reference).
 """
 
@@ -68,7 +68,7 @@ class Field:
 class Record:
     """A mapping with known keys. `build` makes the model's value from the fields' values.
 
-    `slips` maps a wrong key that people write to the mend; `title` names it in the schema and the reference.
+    `slips` maps a wrong key that people write to the fix; `title` names it in the schema and the reference.
     """
 
     title: str

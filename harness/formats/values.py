@@ -65,7 +65,7 @@ _SPELLED_UNITS = {
 
 
 def _refuse_duration(text: str) -> None:
-    """Raise BadValue with the mend that fits what was probably meant."""
+    """Raise BadValue with the fix that fits what was probably meant."""
     if text.lstrip().startswith("-"):
         raise BadValue(f"a duration must not be negative, found {text}")
     if re.fullmatch(_NUMBER, text.strip()):
@@ -97,8 +97,8 @@ def rate_per_s(text: str) -> float:
             raise BadValue(f"a rate must be above 0, found {text}")
         number = re.match(rf"\s*{_NUMBER}", text)
         per = "m" if re.search(r"/\s*m|rpm|per m", text) else "h" if re.search(r"/\s*h|per h", text) else "s"
-        mend = f"write {number[0].strip()}/{per}" if number else "write it like 100/s, 0.5/s or 50/m"
-        raise BadValue(f'a rate says how many per s, m or h, found "{text}"', mend)
+        fix = f"write {number[0].strip()}/{per}" if number else "write it like 100/s, 0.5/s or 50/m"
+        raise BadValue(f'a rate says how many per s, m or h, found "{text}"', fix)
     number_text, _, unit = text.partition("/")
     rate = float(Decimal(number_text) / _UNIT_S[unit])
     if rate == 0:

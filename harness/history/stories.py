@@ -46,11 +46,10 @@ class StepRecord:
 class PodStory:
     """What the watch showed of one pod (one UID). Nanoseconds since the run's start; None: never seen.
 
-    `seen_ns`: first sighting (0 or before the run's first list counts as there from the start); `listed` tells that
-    it was in a list
-    rather than an ADDED event. `deleting_ns`: deletionTimestamp first seen. `blind`: the deletion was learnt from a
-    list after a gap,
-    so its stamp is only an upper bound. `deletion_timestamp`, `grace_s`: the object's own, as first seen.
+    `seen_ns`: first sighting (0 or before the run's first list counts as there from the start); `listed` tells that it
+    was in a list rather than an ADDED event. `deleting_ns`: deletionTimestamp first seen. `blind`: the deletion was
+    learnt from a list after a gap, so its stamp is only an upper bound. `deletion_timestamp`, `grace_s`: the object's
+    own, as first seen.
     """
 
     namespace: str

@@ -17,7 +17,7 @@ INTEGERS = 1 << 63
 """Whole numbers must be smaller: beyond, neither our clocks nor a float can hold them."""
 _BYTE = re.compile(r" \(byte (\d+)\)$")
 _LONG_NUMBER = re.compile(rb"\d{19}")
-_MEND = "was the file edited, or written by another version?"
+_FIX = "was the file edited, or written by another version?"
 
 
 def parse(data: bytes, *, file: str, line: int = 1) -> Any:
@@ -50,7 +50,7 @@ def read_json(path: Path, *, cap: int = JSON_CAP) -> Any:
 
 def invalid(file: str, message: str, *, line: int = 1, column: int = 1) -> InvalidFile:
     """The error for one thing wrong with `file`."""
-    return InvalidFile([Problem(file, line, column, message, _MEND)])
+    return InvalidFile([Problem(file, line, column, message, _FIX)])
 
 
 def _require_short_numbers(value: Any) -> None:

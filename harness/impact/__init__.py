@@ -5,7 +5,6 @@
 it down; ``compare`` (diff) holds two plans against each other. All pure: a cluster state in, a plan out.
 """
 
-from harness.impact.change import Change, Condition
 from harness.impact.evictions import PredictedEvictions, evictions_by
 from harness.impact.impact import Impact, Leaving, Replacement, Staying
 from harness.impact.policy import PolicyPlan, judge
@@ -15,8 +14,6 @@ from harness.impact.rules import EXPECTATIONS, RULES
 __all__ = [
     "EXPECTATIONS",
     "RULES",
-    "Change",
-    "Condition",
     "Impact",
     "Leaving",
     "PolicyPlan",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from harness.impact.impact import Displaced, Leaving, Replacement, Staying, workload_of
+from harness.impact.impact import Displaced, Impact, Leaving, Replacement, Staying, workload_of
 from harness.impact.policy import PolicyPlan
 from harness.model.finding import Finding, Severity
 from harness.model.plan_file import (
@@ -44,7 +44,7 @@ def plan_file(plan: PolicyPlan) -> PlanFile:
             pods=len(inventory.pods),
             missing={subject.value: why for subject, why in inventory.missing.items()},
         ),
-        change=ChangeRow(deeds=tuple(impact.words), nodes=tuple(impact.change.targets)),
+        change=ChangeRow(faults=impact.words, nodes=impact.targets, times=_times(impact)),
         summary=summary(plan),
         findings=tuple(map(_finding, plan.findings)),
         workloads=workload_rows(plan),
@@ -64,7 +64,7 @@ def summary(plan: PolicyPlan) -> Summary:
     fates = Counter(each.placement.fate for each in impact.leaving if each.placement is not None)
     backs = Counter(each.comes_back for each in impact.leaving)
     return Summary(
-        nodes=len(impact.change.targets),
+        nodes=len(impact.targets),
         leaving=len(impact.leaving),
         staying=len(impact.staying),
         unsure=len(impact.unsure),
@@ -78,6 +78,12 @@ def summary(plan: PolicyPlan) -> Summary:
         findings=dict(Counter(finding.rule for finding in plan.findings)),
         breaks=sum(finding.severity is Severity.BREAKS for finding in plan.findings),
     )
+
+
+def _times(impact: Impact) -> tuple[Interval, ...]:
+    """When each fault is on; () when all are from the start, for good."""
+    times = tuple((each.on_s, each.off_s) for each in impact.faults)
+    return () if set(times) <= {(0.0, None)} else times
 
 
 class _Names:

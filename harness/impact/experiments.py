@@ -9,20 +9,21 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness.errors import UsageError
-from harness.formats.values import format_duration
-from harness.impact import EXPECTATIONS, Change, PolicyPlan, PredictedEvictions, assess, judge
+from harness.impact import EXPECTATIONS, PolicyPlan, PredictedEvictions, assess, judge
 from harness.impact.applied import applied, counted_budgets
 from harness.impact.evictions import pods_on
-from harness.impact.impact import workload_of
+from harness.impact.impact import Impact, workload_of
 from harness.impact.request import PlanInput
 from harness.model.experiment import Experiment, Manifest, PhaseName
 from harness.model.faults import Fault
 from harness.model.finding import Expectation
+from harness.model.planned_fault import TimedFault
 from harness.model.state import ClusterState
 from harness.plan.predict import predict_planned
 from harness.plan.schedule import make_steps
 from harness.plan.targets import choose_targets
 from harness.semantics.eviction.settings import Settings
+from harness.semantics.scheduling import PlacementOutcome
 from harness.snapshot.manifests import new_pods, with_objects
 
 
@@ -34,15 +35,36 @@ def plan_experiment(experiment: Experiment, seen: PlanInput, expectations: Seque
     here = replace(inventory, pods=pods)
     steps = make_steps(experiment, targets)
     predictions = {p.pod: p for p in predict_planned(experiment, steps, targets, here, seen.settings)}
-    marks = [fault.mark for fault in experiment.faults if fault.mark is not None]
-    taints = tuple(mark.taint for mark in marks if mark.taint is not None)
-    change = Change(targets, taints, cordon=any(mark.taint is None for mark in marks))
+    zero_s = min((fault.at_s for fault in experiment.faults), default=0.0)
+    end_s = experiment.phases.fault_s - zero_s
+    faults = tuple(_timed(fault, targets, zero_s, end_s) for fault in experiment.faults)
     unplanned = tuple(f"{fault}: {fault.unplanned}" for fault in experiment.faults if fault.unplanned)
-    departures = PredictedEvictions(pods, tuple(predictions[pod.key] for pod in pods))
-    words = [_words(fault) for fault in experiment.faults]
-    impact = assess(inventory, change, departures, seen.settings, words=words)
-    impact = replace(impact, notes=seen.notes + notes, unplanned=unplanned)
+    evictions = PredictedEvictions(pods, tuple(predictions[pod.key] for pod in pods))
+    impact = assess(inventory, faults, targets, evictions, seen.settings)
+    impact = replace(impact, notes=seen.notes + notes + _later_looks(impact, end_s), unplanned=unplanned)
     return judge(impact, _expectations(experiment, expectations), source=seen.source, title=experiment.name)
+
+
+def _timed(fault: Fault, targets: Sequence[str], zero_s: float, end_s: float) -> TimedFault:
+    """The fault by its steps' times (`make_steps`), counted from the first injection. `end_s`: of the fault phase."""
+    on_s = fault.at_s - zero_s
+    until_s = end_s if fault.for_s is None else min(end_s, on_s + fault.for_s)
+    return TimedFault(fault, tuple(fault.subjects(targets)), on_s, until_s if fault.is_undone else None)
+
+
+def _later_looks(impact: Impact, end_s: float) -> tuple[str, ...]:
+    """What a plan leaves open where the nodes change while the faults last: the answer is that of the first look."""
+    fates = [each.placement.fate for each in impact.leaving if each.placement is not None]
+    pending = fates.count(PlacementOutcome.PENDING)
+    spans = [
+        f"{each.fault} is on from {each.on_s:g} s to {each.off_s:g} s"
+        for each in impact.faults
+        if each.off_s is not None and (each.on_s > 0 or each.off_s < end_s)
+    ]
+    if not pending or not spans:
+        return ()
+    whose = f"{pending} replacement that is" if pending == 1 else f"{pending:,} replacements that are"
+    return (f"whether {whose} Pending when due find a node later: {', '.join(spans)}",)
 
 
 def _expectations(experiment: Experiment, asked: Sequence[Expectation]) -> tuple[Expectation, ...]:
@@ -52,12 +74,6 @@ def _expectations(experiment: Experiment, asked: Sequence[Expectation]) -> tuple
     outage, served = EXPECTATIONS["no-outage"], _served(experiment)
     narrowed = outage if served is None else replace(outage, subject=f"Service {served}")
     return tuple(dict.fromkeys(narrowed if each == outage else each for each in (*asked, outage)))
-
-
-def _words(fault: Fault) -> str:
-    """What is done and when, counted from the start of the fault phase: ``taint spot=x:NoExecute at 5s for 10s``."""
-    at = f" at {format_duration(fault.at_s)}" if fault.at_s else ""
-    return f"{fault}{at}" + (f" for {format_duration(fault.for_s)}" if fault.for_s is not None else "")
 
 
 def _served(experiment: Experiment) -> str | None:

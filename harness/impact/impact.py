@@ -1,4 +1,4 @@
-"""The whole impact of a change, before it is judged: who leaves, who stays, who comes back where."""
+"""The whole impact of a policy, before it is judged: who leaves, who stays, who comes back where."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
-from harness.impact.change import Change
+from harness.formats.values import format_duration
 from harness.model.plan import Prediction
+from harness.model.planned_fault import PlannedFault, TimedFault
+from harness.model.scenario import SetCondition, StopHeartbeat
 from harness.model.state import ClusterState, LabelSelector, Pod, PodTemplate, TemplateIndex
 from harness.semantics.scheduling import Placement
 
@@ -96,12 +98,14 @@ class Population:
 
 @dataclass(frozen=True, repr=False)  # no slots: `population` is kept in the instance's dict
 class Impact:
-    """`unsure`: pods whose outcome is a race. `idle`: pods that were Pending before, by key, with their placement now.
-    `words`: what is done. `notes`: what else is to be said. `unplanned`: faults that are not in the impact at all.
+    """`targets`: names of the nodes. `unsure`: pods whose outcome is a race. `idle`: pods that were Pending before, by
+    key, with their placement now. `words`: what is done, one for each of `faults`. `notes`: what else is to be said.
+    `unplanned`: faults that are not in the impact at all.
     """
 
     inventory: ClusterState
-    change: Change
+    targets: tuple[str, ...]
+    faults: tuple[TimedFault, ...]
     words: tuple[str, ...]
     leaving: tuple[Leaving, ...]
     staying: tuple[Staying, ...] = ()
@@ -115,10 +119,43 @@ class Impact:
         """In short, see `ClusterState`."""
         return f"<Impact of {', '.join(self.words)}: {len(self.leaving)} pods leave>"
 
+    @property
+    def drains(self) -> bool:
+        """Whether pods are asked to leave the way kubectl drain does it."""
+        return any(each.fault.drains for each in self.faults)
+
+    @property
+    def ends_s(self) -> float | None:
+        """When the first node ends, in seconds; None: they stay."""
+        return min((each.on_s for each in self.faults if each.fault.ends_node), default=None)
+
+    @cached_property
+    def lost(self) -> frozenset[str]:
+        """The nodes whose kubelet goes."""
+        return lost_nodes(self.faults)
+
+    @cached_property
+    def conditions(self) -> tuple[SetCondition, ...]:
+        """The conditions that are set, one write for each kind."""
+        writes = (write for each in self.faults for write in each.own_writes() if isinstance(write, SetCondition))
+        return tuple({(write.type, write.status): write for write in writes}.values())
+
     @cached_property
     def population(self) -> Population:
         """Counted once, for every rule that asks: 150,000 pods take a while."""
         return Population(self.inventory.pods, self.leaving)
+
+
+def lost_nodes(faults: Iterable[TimedFault]) -> frozenset[str]:
+    """The nodes whose kubelet stops because of the faults, for however long."""
+    writes = (write for each in faults for write in each.own_writes())
+    return frozenset(write.node for write in writes if isinstance(write, StopHeartbeat))
+
+
+def words_of(fault: PlannedFault) -> str:
+    """What is done and when, by the fault's own clock: ``taint spot=x:NoExecute at 5s for 10s``."""
+    at = f" at {format_duration(fault.at_s)}" if fault.at_s else ""
+    return f"{fault}{at}" + (f" for {format_duration(fault.for_s)}" if fault.for_s is not None else "")
 
 
 def workload_of(template: PodTemplate) -> str:

@@ -1,4 +1,4 @@
-"""A plan: the impact of a change, what it warns of, and whether what is expected of it holds."""
+"""A plan: the impact of faults, what it warns of, and whether what is expected of it holds."""
 
 from __future__ import annotations
 

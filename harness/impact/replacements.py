@@ -2,94 +2,102 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import replace
 
-from harness.impact.change import Change, nodes_after
 from harness.impact.evictions import PredictedEvictions
-from harness.impact.impact import Displaced, Impact, Leaving, Replacement, Staying
+from harness.impact.impact import Displaced, Impact, Leaving, Replacement, Staying, lost_nodes, words_of
+from harness.impact.moments import Moments, moments
+from harness.impact.placing import Placed, Seeker, place
+from harness.model.plan import Prediction
+from harness.model.planned_fault import TimedFault
 from harness.model.state import ClusterState, Node, Pod, PodTemplate
 from harness.model.taints import Taint
 from harness.model.words import Outcome
 from harness.semantics.decision import Action, decide, first_match, no_execute
 from harness.semantics.eviction.settings import Settings
-from harness.semantics.scheduling import Placements, Request, Scheduler, place_all
 
 _SEEKING = (Replacement.NEW, Replacement.SAME_NAME)
-_BEFORE_S = -1.0
 
 
 def assess(
     inventory: ClusterState,
-    change: Change,
+    faults: Sequence[TimedFault],
+    targets: Sequence[str],
     evictions: PredictedEvictions,
     settings: Settings,
     *,
     words: Sequence[str] = (),
 ) -> Impact:
-    """Everything that follows from the evictions: replacements placed one after the other on the nodes as they are
-    after `change`. `words`: what is done, if not what `change` says.
+    """Everything that follows from the evictions: replacements placed one after the other, each on the nodes as they
+    are when it is due. `words`: what is done, if not what the faults say of themselves.
     """
-    after = nodes_after(inventory.nodes, change)
-    by_name = {node.name: node for node in after}
-    evicting: dict[PodTemplate, dict[tuple[Taint, ...], bool]] = {}
-    leaving: list[tuple[Pod, int, Replacement]] = []
+    through = moments(inventory.nodes, faults)
+    back = _ComesBack(through, lost_nodes(faults), settings)
+    leaving: list[tuple[Pod, Prediction, Replacement]] = []
     staying: list[Staying] = []
     unsure: list[Staying] = []
     blanket = _Blankets(settings)
-    for number, (pod, prediction) in enumerate(zip(evictions.pods, evictions.predictions, strict=True)):
+    for pod, prediction in zip(evictions.pods, evictions.predictions, strict=True):
         if prediction.outcome in (Outcome.EVICTED, Outcome.DELETED):
-            back = _comes_back(pod, by_name[pod.node], change, settings, evicting)
-            leaving.append((pod, number, back))
+            leaving.append((pod, prediction, back.of(pod, prediction)))
         else:
-            kept = Staying(pod, prediction, blanket.keeps(pod, by_name[pod.node]))
-            (unsure if prediction.outcome is Outcome.UNSURE else staying).append(kept)
-    placed, idle = _placed(inventory, after, leaving, evictions, settings)
+            kept_by = any(blanket.keeps(pod, moment.by_name[pod.node]) for moment in through.all)
+            (unsure if prediction.outcome is Outcome.UNSURE else staying).append(Staying(pod, prediction, kept_by))
+    placed = _placed(inventory, leaving, through, settings)
     placements = placed.placements
     return Impact(
         inventory=inventory,
-        change=change,
-        words=tuple(words) or change.words,
+        targets=tuple(targets),
+        faults=tuple(faults),
+        words=tuple(words) or tuple(words_of(each.fault) for each in faults),
         leaving=tuple(
-            Leaving(pod, evictions.predictions[number], back, placements.get(pod.key) if back in _SEEKING else None)
-            for pod, number, back in leaving
+            Leaving(pod, prediction, comes_back, placements.get(pod.key) if comes_back in _SEEKING else None)
+            for pod, prediction, comes_back in leaving
         ),
         staying=tuple(staying),
         unsure=tuple(unsure),
         displaced=_displaced(inventory, placed),
-        idle={key: placements[key] for key in idle if key in placements},
+        idle={key: placements[key] for key in placed.idle if key in placements},
     )
 
 
-def _comes_back(
-    pod: Pod,
-    node: Node,
-    change: Change,
-    settings: Settings,
-    evicting: dict[PodTemplate, dict[tuple[Taint, ...], bool]],
-) -> Replacement:
-    template = pod.template
-    owner = template.owner
-    if template.is_mirror:
-        return Replacement.SAME_NODE
-    if pod.finished or pod.deleting:
-        return Replacement.DONE
-    if owner is None:
-        return Replacement.NONE
-    if change.lose and owner.kind in ("DaemonSet", "StatefulSet"):
-        return Replacement.STUCK_TERMINATING
-    if owner.kind == "DaemonSet":
-        known = evicting.setdefault(template, {})
+class _ComesBack:
+    """Who brings a pod back, by the state of its node when it leaves."""
+
+    def __init__(self, through: Moments, lost: frozenset[str], settings: Settings) -> None:
+        self._through = through
+        self._lost = lost
+        self._settings = settings
+        self._evicting: dict[PodTemplate, dict[tuple[Taint, ...], bool]] = {}
+
+    def of(self, pod: Pod, prediction: Prediction) -> Replacement:
+        """See `Replacement`."""
+        owner = pod.template.owner
+        if pod.template.is_mirror:
+            return Replacement.SAME_NODE
+        if pod.finished or pod.deleting:
+            return Replacement.DONE
+        if owner is None:
+            return Replacement.NONE
+        if pod.node in self._lost and owner.kind in ("DaemonSet", "StatefulSet"):
+            return Replacement.STUCK_TERMINATING
+        if owner.kind == "DaemonSet":
+            moment = self._through.all[self._through.at(prediction.earliest_s or 0.0)]
+            again = self._returns_to(pod.template, moment.by_name[pod.node])
+            return Replacement.EVICT_LOOP if again else Replacement.NOT_RECREATED
+        return Replacement.SAME_NAME if owner.kind == "StatefulSet" else Replacement.NEW
+
+    def _returns_to(self, template: PodTemplate, node: Node) -> bool:
+        """Whether its DaemonSet would put it back: it does where every NoExecute taint is tolerated, however
+        shortly.
+        """
+        known = self._evicting.setdefault(template, {})
         if node.taints not in known:
-            known[node.taints] = _returns_to(template, node, settings)
-        return Replacement.EVICT_LOOP if known[node.taints] else Replacement.NOT_RECREATED
-    return Replacement.SAME_NAME if owner.kind == "StatefulSet" else Replacement.NEW
-
-
-def _returns_to(template: PodTemplate, node: Node, settings: Settings) -> bool:
-    """Whether its DaemonSet would put it back: it does where every NoExecute taint is tolerated, however shortly."""
-    taints = no_execute(node.taints)
-    return bool(taints) and decide(taints, template.tolerations, compares=settings.compares).action is not Action.NOW
+            taints = no_execute(node.taints)
+            decision = decide(taints, template.tolerations, compares=self._settings.compares) if taints else None
+            known[node.taints] = decision is not None and decision.action is not Action.NOW
+        return known[node.taints]
 
 
 class _Blankets:
@@ -112,29 +120,35 @@ class _Blankets:
 
 def _placed(
     inventory: ClusterState,
-    after: tuple[Node, ...],
-    leaving: Sequence[tuple[Pod, int, Replacement]],
-    evictions: PredictedEvictions,
+    leaving: Sequence[tuple[Pod, Prediction, Replacement]],
+    through: Moments,
     settings: Settings,
-) -> tuple[Placements, list[str]]:
-    """Placements of the replacements and of the pods that were waiting before (their keys come second)."""
+) -> Placed:
+    """Placements of the replacements and of the pods that were waiting before."""
     gone = {id(pod) for pod, _, back in leaving if back not in (Replacement.SAME_NODE, Replacement.EVICT_LOOP)}
     if not gone:
-        return Placements(), []
+        return Placed({})
     rest = [pod for pod in inventory.pods if id(pod) not in gone]
-    waiting = [p for p in rest if not p.node and not p.deleting and not p.finished and not p.template.gates]
-    requests = [Request(pod.key, pod.template, _BEFORE_S) for pod in waiting]
-    for pod, number, back in leaving:
-        if back in _SEEKING:
-            earliest_s = evictions.predictions[number].earliest_s or 0.0
-            later_s = pod.template.grace_s if back is Replacement.SAME_NAME else 0.0
-            requests.append(Request(pod.key, pod.template, earliest_s + later_s))
-    engine = Scheduler(replace(inventory, nodes=after), rest, compares=settings.compares)
-    return place_all(engine, requests, staying=rest, budgets=inventory.budgets), [pod.key for pod in waiting]
+    seekers = [_seeker(pod, prediction, back) for pod, prediction, back in leaving if back in _SEEKING]
+    return place(inventory, rest, seekers, through, compares=settings.compares)
 
 
-def _displaced(inventory: ClusterState, placed: Placements) -> tuple[Displaced, ...]:
-    by = {victim: key for key, placement in placed.placements.items() for victim in placement.victims}
+def _seeker(pod: Pod, prediction: Prediction, back: Replacement) -> Seeker:
+    """A StatefulSet waits until the old pod is gone, which takes up to its grace period; the others do not."""
+    later_s = pod.template.grace_s if back is Replacement.SAME_NAME else 0.0
+    earliest_s, latest_s = prediction.earliest_s or 0.0, prediction.latest_s
+    if prediction.outcome is Outcome.DELETED:
+        latest_s = earliest_s
+    return Seeker(
+        pod,
+        earliest_s=earliest_s,
+        latest_s=math.inf if latest_s is None else latest_s + later_s,
+        due_s=earliest_s + later_s,
+    )
+
+
+def _displaced(inventory: ClusterState, placed: Placed) -> tuple[Displaced, ...]:
+    by = placed.by
     if not by:
         return ()
     return tuple(Displaced(pod, by[pod.key], placed.placements.get(pod.key)) for pod in inventory.pods if pod.key in by)

@@ -8,24 +8,23 @@ from dataclasses import dataclass, replace
 from harness.errors import UsageError
 from harness.formats.labels import selector
 from harness.formats.problems import BadValue
-from harness.impact import Change, PolicyPlan, assess, evictions_by, judge
+from harness.impact import PolicyPlan, assess, evictions_by, judge
 from harness.model.experiment import Target
 from harness.model.finding import Expectation
+from harness.model.planned_fault import PlannedFault, timed
 from harness.model.state import ClusterState, Node
 from harness.plan.targets import choose_targets
 from harness.semantics.eviction.settings import Settings
-
-_NOTHING = Change(())
 
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
     """A policy from the command line. `nodes`: a label selector, or node names with commas; "" with a single node.
-    `change`: what is done to them, its targets yet to be found.
+    `faults`: what is done to them.
     """
 
     nodes: str = ""
-    change: Change = _NOTHING
+    faults: tuple[PlannedFault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +40,14 @@ class PlanInput:
 def plan_policy(seen: PlanInput, asked: PlanRequest, expectations: Sequence[Expectation]) -> PolicyPlan:
     """What a policy from the command line would do. UsageError when it names no node, or nothing to do."""
     targets = _targets(asked.nodes, seen.inventory.nodes)
-    change = replace(asked.change, targets=targets)
-    if not change.words:
+    if all(fault.ends_node for fault in asked.faults):
         raise UsageError(
             "say what is to be done: --taint key=value:NoExecute, --cordon, --drain, --lose-node, --condition"
         )
-    impact = assess(seen.inventory, change, evictions_by(seen.inventory, change, seen.settings), seen.settings)
-    title = f"{', '.join(change.words)} on {asked.nodes or targets[0]}"
+    faults = timed(asked.faults, targets)
+    evictions = evictions_by(seen.inventory, faults, targets, seen.settings)
+    impact = assess(seen.inventory, faults, targets, evictions, seen.settings)
+    title = f"{', '.join(impact.words)} on {asked.nodes or targets[0]}"
     return judge(replace(impact, notes=seen.notes), expectations, source=seen.source, title=title)
 
 

@@ -33,12 +33,12 @@ def _outages(impact: Impact) -> Iterator[Finding]:
 
 def _outage(service: Service, gone: Sequence[Leaving], impact: Impact) -> Finding:
     starts = [leaving.prediction.earliest_s or 0.0 for leaving in gone]
-    at_once = max(starts) - min(starts) <= AT_ONCE_S or impact.change.lose
+    at_once = max(starts) - min(starts) <= AT_ONCE_S or bool(impact.lost)
     endpoints = "its only endpoint" if len(gone) == 1 else f"all {len(gone)} endpoints"
     pods = tuple(leaving.pod.key for leaving in gone)
     stranded = all(leaving.placement is None or leaving.placement.fate is PlacementOutcome.PENDING for leaving in gone)
     until = "and no replacement finds a node" if stranded else "until the first replacement is Ready"
-    if impact.change.lose:
+    if impact.lost:
         when = f"loses {endpoints} the instant the power goes (and is told so only when the node counts as lost)"
     elif at_once:
         when = f"loses {endpoints} in one instant, {_at(min(starts))}"
@@ -50,7 +50,7 @@ def _outage(service: Service, gone: Sequence[Leaving], impact: Impact) -> Findin
         "at_once": at_once,
         "starts_s": [min(starts), max(starts)],
         "replacements_pending": stranded,
-        "terminating_endpoints_serve_s": 0 if impact.change.lose else grace_s,
+        "terminating_endpoints_serve_s": 0 if impact.lost else grace_s,
     }
     severity = Severity.BREAKS if at_once or stranded else Severity.HURTS
     return Finding("outage", severity, f"Service {service.key}", f"{when}, {until}", pods, detail)
@@ -64,12 +64,12 @@ def _breached(impact: Impact) -> Iterator[Finding]:
     """Budgets that a taint or a lost node violates."""
     for budget, gone, alive in _losing(impact):
         if not _is_drained(impact, gone) and _most_at_once(gone) > budget.allowed:
-            yield _violated(budget, gone, alive, lost=impact.change.lose)
+            yield _violated(budget, gone, alive, lost=bool(impact.lost))
 
 
 def _drain_problems(impact: Impact) -> Iterator[Finding]:
     """Budgets that hold a drain up, and what kubectl drain wants to be told before it evicts anybody."""
-    if not impact.change.drain:
+    if not impact.drains:
         return
     for budget, gone, alive in _losing(impact):
         if _is_drained(impact, gone) and len(gone) > budget.allowed:
@@ -92,7 +92,7 @@ def _losing(impact: Impact) -> Iterator[tuple[PodDisruptionBudget, list[Leaving]
 
 def _is_drained(impact: Impact, gone: Iterable[Leaving]) -> bool:
     """Whether any of them leaves by the Eviction API, which asks the budget."""
-    return impact.change.drain and any(leaving.prediction.rule in _DRAIN_RULES for leaving in gone)
+    return impact.drains and any(leaving.prediction.rule in _DRAIN_RULES for leaving in gone)
 
 
 def _most_at_once(gone: Iterable[Leaving]) -> int:

@@ -21,13 +21,13 @@ def _longest_grace(impact: Impact) -> Iterator[Finding]:
     if living:
         longest = max(living, key=lambda each: each.pod.template.grace_s).pod
         message = f"the longest grace period is {longest.template.grace_s} s ({longest.key})"
-        figures = {"longest_s": longest.template.grace_s, "window_s": impact.change.window_s}
+        figures = {"longest_s": longest.template.grace_s, "window_s": impact.ends_s}
         yield Finding("grace", Severity.NOTE, "grace periods", message, (longest.key,), figures)
 
 
 def _late_exits(impact: Impact) -> Iterator[Finding]:
     """Pods that are cut off when the node ends."""
-    window_s = impact.change.window_s
+    window_s = impact.ends_s
     if window_s is None:
         return
     late = [each for each in impact.leaving if each.pod.alive and _gone_s(each) > window_s]
@@ -53,7 +53,7 @@ def _throttled(impact: Impact) -> Iterator[Finding]:
         for e in impact.leaving
         if e.prediction.latest_s is not None and e.prediction.earliest_s is not None
     ]
-    if not spans or impact.change.drain or impact.change.lose:
+    if not spans or impact.drains or impact.lost:
         return
     span_s, widest = max(spans, key=lambda pair: pair[0])
     if span_s > _NOTEWORTHY_S:
@@ -89,13 +89,13 @@ def _is_asked(hook: Webhook, template: PodTemplate, namespaces: Mapping[str, Map
 def _pressure(impact: Impact) -> Iterator[Finding]:
     """What a pressure condition does and does not do."""
     kinds = (ConditionType.MEMORY_PRESSURE, ConditionType.DISK_PRESSURE, ConditionType.PID_PRESSURE)
-    for condition in impact.change.conditions:
+    for condition in impact.conditions:
         if condition.type in kinds and condition.status is ConditionStatus.TRUE:
             message = (
                 "its taint is NoSchedule and evicts nobody; the kubelet itself evicts pods, by usage over request and "
                 "then priority, whatever they tolerate: whom, a snapshot without usage cannot say"
             )
-            yield Finding("pressure", Severity.NOTE, str(condition), message)
+            yield Finding("pressure", Severity.NOTE, f"{condition.type}={condition.status}", message)
 
 
 def _unsure(impact: Impact) -> Iterator[Finding]:

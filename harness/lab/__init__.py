@@ -12,10 +12,10 @@
 its Prometheus, and an argv that runs a program inside its network. Everything else is done to it by the functions
 here. What goes wrong is a LabError (exit code 3), or a UsageError (2) for what cannot be meant.
 
-The parts: topology, flags, pki, programs, nodes, dials, bootstrap (what to run, as pure functions and files) ·
-build, toolchain, packages, manifest, cache (the programs) · hiding, trust (what pods do not see, and what is said
-about it) · start, ready (coming up) · supervisor, control (the one process of ours, and how it is asked) · operate,
-view, teardown (afterwards) · plane/ (the Go side: kubelet, runtime, network).
+The parts: topology, flags, pki, programs, nodes, node_pressure, port_forwards, bootstrap (what to run, as pure
+functions and files) · build, toolchain, packages, manifest, cache (the programs) · hiding, trust (what pods do not see,
+and what is said about it) · start, ready (coming up) · supervisor, control (the one process that stays, and how it is
+asked) · operate, view, teardown (afterwards) · plane/ (the Go side: kubelet, runtime, network).
 
 The names below are imported when they are first used: the supervisor, a module of this package that lives as long as
 its lab, then needs neither YAML nor certificates (15 MB instead of 45, and a tenth of a second less at each start).

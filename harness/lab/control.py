@@ -18,7 +18,7 @@ MAX_FDS = 8
 MAX_REQUEST_BYTES = 1 << 20
 
 
-class Deed(StrEnum):
+class Operation(StrEnum):
     """What the supervisor can be asked to do. All but STATUS and DOWN name programs."""
 
     STATUS = "status"
@@ -86,7 +86,7 @@ def program_from_json(fields: Mapping[str, Any]) -> Program:
 
 def ask(
     sockets: Path,
-    deed: Deed,
+    operation: Operation,
     *,
     names: Sequence[str] = (),
     programs: Sequence[Program] = (),
@@ -97,7 +97,7 @@ def ask(
 
     `fds` are handed over for the first of `programs`. LabError when it is not there, or says what is wrong.
     """
-    request = {"deed": deed, "names": list(names), "programs": [program_to_json(each) for each in programs]}
+    request = {"operation": operation, "names": list(names), "programs": [program_to_json(each) for each in programs]}
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(timeout_s)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import harness
-from harness.lab import doors, flags, prometheus
+from harness.lab import flags, port_forwards, prometheus
 from harness.lab.addresses import API_ADDRESS, API_PORT, PROMETHEUS_PORT, node_ip
 from harness.lab.control import Program
 from harness.lab.processes import LAB_VARIABLE
@@ -158,11 +158,11 @@ def python_env() -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
-def host_doors(setting: Setting, *, api_port: int, prometheus_port: int) -> Program:
-    """The doors that every lab has."""
+def host_port_forwards(setting: Setting, *, api_port: int, prometheus_port: int) -> Program:
+    """The port-forwards that every lab has."""
     leads = {api_port: f"{API_ADDRESS}:{API_PORT}", prometheus_port: f"{API_ADDRESS}:{PROMETHEUS_PORT}"}
-    return doors.program(
-        setting.noderuntime, name=Component.PORT_FORWARDS, doors=leads, folder=setting.folder.path, env=setting.env
+    return port_forwards.program(
+        setting.noderuntime, name=Component.PORT_FORWARDS, forwards=leads, folder=setting.folder.path, env=setting.env
     )
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from harness.errors import LabError, UsageError
 from harness.files import write_whole
-from harness.lab import addresses, control, doors, files, launch, nodes, ready, state
+from harness.lab import addresses, control, files, launch, nodes, port_forwards, ready, state
 from harness.lab.api import MERGE_PATCH, Api, ApiRefused
-from harness.lab.control import Deed, Run
+from harness.lab.control import Operation, Run
 from harness.lab.deadline import Deadline
-from harness.lab.dials import merged, parse_figures
 from harness.lab.launch import Setting
+from harness.lab.node_pressure import merged, parse_figures
 from harness.lab.pki import Authority
 from harness.lab.state import Record
 from harness.lab.topology import Node
@@ -29,8 +29,8 @@ _NODE_TIMEOUT_S = 30.0
 def pressure(lab: Lab, node: str, figures: Mapping[str, str] | None, pod: str | None = None) -> None:
     """Sets what the node's kubelet believes from its next look on; returns when it is written.
 
-    `figures`: signal -> quantity, added to those set before; None takes them off again (those of `pod`, else all).
-    Of a node: harness.lab.dials.NODE_SIGNALS. With `pod` (NAMESPACE/NAME): POD_FIGURES. UsageError for others.
+    `figures`: signal -> quantity, added to those set before; None removes them again (those of `pod`, else all).
+    Of a node: harness.lab.node_pressure.NODE_SIGNALS. With `pod` (NAMESPACE/NAME): POD_FIGURES. UsageError for others.
     """
     record = record_of(lab)
     _known_node(record, node)
@@ -46,29 +46,29 @@ def pressure(lab: Lab, node: str, figures: Mapping[str, str] | None, pod: str | 
 
 def restart(lab: Lab, component: str) -> None:
     """SIGKILL to a component (harness.lab.values.Component, or kubelet/NODE) and a new start; kubelet: every node's."""
-    _ask_about(lab, Deed.RESTART, component)
+    _ask_about(lab, Operation.RESTART, component)
 
 
 def kill(lab: Lab, component: str) -> None:
     """SIGKILL to a component; it stays down until it is restarted."""
-    _ask_about(lab, Deed.KILL, component)
+    _ask_about(lab, Operation.KILL, component)
 
 
 def node(lab: Lab, name: str, action: NodeAction) -> None:
     """Power loss, power back, pause or resume of a node; returns when the processes are gone, started, stopped."""
     record = record_of(lab)
     _known_node(record, name)
-    deeds = {
-        NodeAction.KILL: Deed.KILL,
-        NodeAction.START: Deed.START,
-        NodeAction.PAUSE: Deed.PAUSE,
-        NodeAction.RESUME: Deed.RESUME,
+    operations = {
+        NodeAction.KILL: Operation.KILL,
+        NodeAction.START: Operation.START,
+        NodeAction.PAUSE: Operation.PAUSE,
+        NodeAction.RESUME: Operation.RESUME,
     }
     # The kubelet first: paused or killed after its runtime, it would see its containers go.
     names = [launch.on_node(Component.KUBELET, name), launch.on_node(Component.RUNTIME, name)]
     if action in (NodeAction.START, NodeAction.RESUME):
         names.reverse()
-    control.ask(Path(record.sockets), deeds[action], names=names)
+    control.ask(Path(record.sockets), operations[action], names=names)
 
 
 def add_node(lab: Lab, new: Node) -> None:
@@ -86,7 +86,7 @@ def add_node(lab: Lab, new: Node) -> None:
     if done.returncode != 0:
         raise LabError(f"the new node's address could not be added: {done.stderr.strip()}")
     state.write(replace(record, nodes=(*record.nodes, new.name)))
-    control.ask(Path(record.sockets), Deed.START, programs=launch.node(setting, new.name))
+    control.ask(Path(record.sockets), Operation.START, programs=launch.node(setting, new.name))
     with closing(Api(lab.kubeconfig)) as api:
 
         def on_seen(name: str) -> None:
@@ -103,21 +103,21 @@ def add_node(lab: Lab, new: Node) -> None:
 def port_forward(lab: Lab, target: str) -> str:
     """A URL on 127.0.0.1 for ``SERVICE[.NAMESPACE]:PORT``, good on the host and inside until the lab goes down."""
     record = record_of(lab)
-    service, namespace, port = doors.parse_service(target)
+    service, namespace, port = port_forwards.parse_service(target)
     with closing(Api(lab.kubeconfig)) as api:
         try:
             found = api.request("GET", f"/api/v1/namespaces/{namespace}/services/{service}")
         except ApiRefused as refused:
             raise UsageError(f"no port-forward to {target}: {refused}") from refused
-    dial_to = doors.service_target(found, port)
+    address = port_forwards.service_target(found, port)
     setting = Setting.of(record)
-    with doors.open_socket() as listening:
-        number = doors.port_of(listening)
+    with port_forwards.open_socket() as listening:
+        number = port_forwards.port_of(listening)
         name = f"port-forward/{service}.{namespace}:{port}@{number}"
-        program = doors.program(
-            setting.noderuntime, name=name, doors={number: dial_to}, folder=setting.folder.path, env=setting.env
+        program = port_forwards.program(
+            setting.noderuntime, name=name, forwards={number: address}, folder=setting.folder.path, env=setting.env
         )
-        control.ask(Path(record.sockets), Deed.START, programs=[program], fds=[listening.fileno()])
+        control.ask(Path(record.sockets), Operation.START, programs=[program], fds=[listening.fileno()])
     return f"http://127.0.0.1:{number}"
 
 
@@ -135,15 +135,15 @@ def logs_of(lab_name: str, component: str) -> list[Path]:
     return found
 
 
-def _ask_about(lab: Lab, deed: Deed, component: str) -> None:
+def _ask_about(lab: Lab, operation: Operation, component: str) -> None:
     record = record_of(lab)
     sockets = Path(record.sockets)
-    control.ask(sockets, deed, names=_programs_of(sockets, component))
+    control.ask(sockets, operation, names=_programs_of(sockets, component))
 
 
 def _programs_of(sockets: Path, component: str) -> Sequence[str]:
     """The supervisor's names for a component: itself, or one a node."""
-    known = [each.name for each in control.ask(sockets, Deed.STATUS)]
+    known = [each.name for each in control.ask(sockets, Operation.STATUS)]
     if component in known:
         return [component]
     below = [name for name in known if name.startswith(component + launch.SEPARATOR)]
@@ -160,5 +160,5 @@ def _known_node(record: Record, name: str) -> None:
 def died(lab: Lab) -> list[str]:
     """The components that ended by themselves, with how: ``kube-scheduler (exit 1)``."""
     record = record_of(lab)
-    states = control.ask(Path(record.sockets), Deed.STATUS)
+    states = control.ask(Path(record.sockets), Operation.STATUS)
     return [f"{each.name} ({each.exit})" for each in states if each.run is Run.DIED]

@@ -29,19 +29,19 @@ from harness.lab import (
     bootstrap,
     build,
     control,
-    doors,
     files,
     launch,
     namespace,
     nodes,
     packages,
+    port_forwards,
     ready,
     state,
     teardown,
 )
 from harness.lab.api import MERGE_PATCH, Api
 from harness.lab.build import Binaries
-from harness.lab.control import Deed, Program, Run
+from harness.lab.control import Operation, Program, Run
 from harness.lab.deadline import Deadline
 from harness.lab.launch import Setting
 from harness.lab.namespace import Maker
@@ -138,19 +138,19 @@ def _start(spec: LabSpec, record: Record, *, podinfo: Path, maker: Maker, deadli
     """Files, supervisor, cluster; the record of the finished lab, on disk."""
     sockets = Path(record.sockets)
     setting = Setting.of(record)
-    with doors.open_socket() as api_socket, doors.open_socket() as prometheus_socket:
-        ports = {"api": doors.port_of(api_socket), "prometheus": doors.port_of(prometheus_socket)}
+    with port_forwards.open_socket() as api_socket, port_forwards.open_socket() as prometheus_socket:
+        ports = {"api": port_forwards.port_of(api_socket), "prometheus": port_forwards.port_of(prometheus_socket)}
         record = replace(record, ports=ports)
         state.write(record)
         files.prepare(setting, spec.topology, sockets=sockets, podinfo=podinfo, api_port=ports["api"])
-        door = launch.host_doors(setting, api_port=ports["api"], prometheus_port=ports["prometheus"])
+        forwards = launch.host_port_forwards(setting, api_port=ports["api"], prometheus_port=ports["prometheus"])
         supervisor = _supervise(
             setting,
             maker=maker,
             sockets=sockets,
             setup=launch.network_setup(setting, [node.index for node in spec.topology.nodes]),
-            programs=[door, *launch.control_plane(setting)],
-            fds={door.name: (api_socket.fileno(), prometheus_socket.fileno())},
+            programs=[forwards, *launch.control_plane(setting)],
+            fds={forwards.name: (api_socket.fileno(), prometheus_socket.fileno())},
         )
     record = replace(record, supervisor=supervisor)
     state.write(record)
@@ -217,30 +217,30 @@ def _bring_up(setting: Setting, spec: LabSpec, *, api: Api, sockets: Path, deadl
     registered: list[str] = []
 
     def alive() -> None:
-        for state_ in control.ask(sockets, Deed.STATUS):
+        for state_ in control.ask(sockets, Operation.STATUS):
             if state_.run is Run.DIED:
                 tail = _tail(launch.log_file(setting.folder, state_.name))
                 raise LabError(f"{state_.name} ended by itself ({state_.exit}); its last words:\n{tail}")
 
     def on_seen(name: str) -> None:
         if not registered:
-            control.ask(sockets, Deed.START, programs=[launch.proxy(setting, name)])
+            control.ask(sockets, Operation.START, programs=[launch.proxy(setting, name)])
         registered.append(name)
         api.request(
             "PATCH", f"{ready.NODES}/{name}", nodes.administrators_patch(by_name[name]), content_type=MERGE_PATCH
         )
 
     ready.api_answers(api, deadline=deadline, alive=alive)
-    control.ask(sockets, Deed.START, programs=[each for name in by_name for each in launch.node(setting, name)])
+    control.ask(sockets, Operation.START, programs=[each for name in by_name for each in launch.node(setting, name)])
     for item in bootstrap.controller_accounts():
         ready.created(api, item, deadline=deadline, alive=alive)
     ready.healthy(api, deadline=deadline, alive=alive)
-    control.ask(sockets, Deed.START, programs=launch.controllers(setting))
+    control.ask(sockets, Operation.START, programs=launch.controllers(setting))
     for item in bootstrap.objects(ca=(setting.folder.pki / "ca.crt").read_text()):
         ready.created(api, item, deadline=deadline, alive=alive)
     ready.nodes_ready(api, by_name, deadline=deadline, alive=alive, on_seen=on_seen)
     alive()  # what nodes do not need to be Ready may have ended as well
-    control.ask(sockets, Deed.START, programs=launch.monitoring(setting))
+    control.ask(sockets, Operation.START, programs=launch.monitoring(setting))
     return str(api.request("GET", "/version")["gitVersion"])
 
 

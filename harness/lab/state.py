@@ -42,8 +42,9 @@ class Condition(StrEnum):
 class Record:
     """lab.json. `supervisor` and `owner` mean processes of the boot `boot`; `owner` None: nobody's, until `down`.
 
-    `nodes`: names in index order. `ports`: the doors on the host's 127.0.0.1, by what is behind them. `programs`:
-    the paths of the programs in use (harness.lab.launch.Setting). `flags`: the user's, as `lab up` took them.
+    `nodes`: names in index order. `ports`: the port-forwards on the host's 127.0.0.1, by what is behind them.
+    `programs`: the paths of the programs in use (harness.lab.launch.Setting). `flags`: the user's, as `lab up` took
+    them.
     """
 
     name: str

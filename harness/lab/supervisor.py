@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.lab.control import MAX_FDS, MAX_REQUEST_BYTES, Deed, Program, ProgramState, Run, program_from_json
+from harness.lab.control import MAX_FDS, MAX_REQUEST_BYTES, Operation, Program, ProgramState, Run, program_from_json
 from harness.lab.processes import (
     ProcessId,
     adopt_orphans,
@@ -176,28 +176,28 @@ class Supervisor:
 
     def handle(self, request: Mapping[str, Any], fds: Sequence[int]) -> list[ProgramState]:
         """Does what one request asks; ValueError says what is wrong with it."""
-        deed = Deed(request["deed"])
+        operation = Operation(request["operation"])
         programs = [program_from_json(each) for each in request["programs"]]
         names = [*request["names"], *(program.name for program in programs)]
-        match deed:
-            case Deed.STATUS:
+        match operation:
+            case Operation.STATUS:
                 names = list(self.kept)
-            case Deed.START:
+            case Operation.START:
                 for name in request["names"]:
                     self.start(name)
                 for index, program in enumerate(programs):
                     self.add(program, fds if index == 0 else ())
-            case Deed.RESTART:
+            case Operation.RESTART:
                 self.kill(names)
                 for name in names:
                     self.start(name)
-            case Deed.KILL:
+            case Operation.KILL:
                 self.kill(names)
-            case Deed.PAUSE:
+            case Operation.PAUSE:
                 self.stop_or_continue(names, Run.PAUSED)
-            case Deed.RESUME:
+            case Operation.RESUME:
                 self.stop_or_continue(names, Run.RUNNING)
-            case Deed.DOWN:
+            case Operation.DOWN:
                 self.end()
         self.reap()
         return [self._known(name).state() for name in names]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.errors import LabError
 from harness.lab import control, processes, state
-from harness.lab.control import Deed
+from harness.lab.control import Operation
 from harness.lab.processes import ProcessId, boot_id
 from harness.lab.state import Condition, Record
 from harness.lab.values import Lab
@@ -73,7 +73,7 @@ def end_processes(record: Record) -> None:
 
 def _end_supervisor(record: Record, supervisor: ProcessId) -> None:
     try:
-        control.ask(Path(record.sockets), Deed.DOWN, timeout_s=_END_TIMEOUT_S)
+        control.ask(Path(record.sockets), Operation.DOWN, timeout_s=_END_TIMEOUT_S)
     except LabError:  # it hangs or is half made: its children die with it
         supervisor.signal(signal.SIGKILL)
     if not supervisor.wait_gone(timeout_s=_END_TIMEOUT_S):

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.errors import LabError, UsageError
 from harness.lab import control, namespace, ready, state
 from harness.lab.api import NO_ANSWER, Api, ApiRefused
-from harness.lab.control import Deed, ProgramState
+from harness.lab.control import Operation, ProgramState
 from harness.lab.state import Condition, Record, folder_of
 from harness.lab.values import Lab
 
@@ -122,7 +122,7 @@ def record_of(lab: Lab) -> Record:
 def status(lab: Lab) -> Status:
     """Asks the supervisor for the components and the API server for the nodes."""
     record = record_of(lab)
-    components = tuple(control.ask(Path(record.sockets), Deed.STATUS))
+    components = tuple(control.ask(Path(record.sockets), Operation.STATUS))
     api = Api(lab.kubeconfig, timeout_s=3.0)
     try:
         listed = api.request("GET", ready.NODES)

@@ -44,7 +44,7 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class StepInvoked:
-    """We are about to do step `step` (an id of the plan); written and fsynced before the deed."""
+    """We are about to do step `step` (an id of the plan); written and fsynced before the change is asked for."""
 
     step: str
     action: Action
@@ -53,7 +53,7 @@ class StepInvoked:
 
 @dataclass(frozen=True, slots=True)
 class StepDone:
-    """The deed is acknowledged. `detail`: what the answer said (resource versions and the like)."""
+    """The step is acknowledged. `detail`: what the answer said (resource versions and the like)."""
 
     step: str
     detail: Mapping[str, Any] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class StepDone:
 
 @dataclass(frozen=True, slots=True)
 class StepRefused:
-    """The deed was refused and did not happen."""
+    """The step was refused and changed nothing."""
 
     step: str
     message: str
@@ -224,7 +224,7 @@ class LatencyMeasured:
 
 @dataclass(frozen=True, slots=True)
 class ClaimLost:
-    """The undo record that we had put on `node` is not there any more: somebody else took our change off."""
+    """The undo record that we had put on `node` is not there any more: somebody else reverted our change."""
 
     node: str
     message: str
@@ -232,8 +232,8 @@ class ClaimLost:
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """Something of ours that is still on the cluster at the end, or of which that is not known. `message`: what holds
-    it.
+    """Something of the run that is still on the cluster at the end, or of which that is not known. `message`: what
+    holds it.
     """
 
     subject: str

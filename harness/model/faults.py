@@ -104,6 +104,9 @@ class Fault(ABC):
     `needs`: see Need. `rights`: what its writes need on a cluster. `departs_by`: the reason that pods carry which leave
     because of it; None: it makes none leave by itself. `unplanned`: what its predicted writes leave out, in words ("":
     nothing); the outcome of the pods that it acts on is then `unsure` in plans.
+
+    `drains`, `ends_node`: see `harness.model.planned_fault.PlannedFault`, which every fault is; False unless a kind
+    says otherwise.
     """
 
     kind: ClassVar[str]
@@ -112,6 +115,8 @@ class Fault(ABC):
     rights: ClassVar[tuple[Right, ...]]
     departs_by: ClassVar[DisruptionReason | None]
     unplanned: ClassVar[str]
+    drains: ClassVar[bool] = False
+    ends_node: ClassVar[bool] = False
 
     at_s: float = 0.0
     for_s: float | None = None
@@ -141,6 +146,10 @@ class Fault(ABC):
     @abstractmethod
     def mark(self) -> NodeMark | None:
         """What it puts on a node, to be seen there until it is undone; None when it puts nothing there."""
+
+    def node_after(self, node: Node) -> Node:
+        """The node as the scheduler finds it while this lasts: with its mark."""
+        return node if self.mark is None else self.mark.put_on(node)
 
     @abstractmethod
     def writes(self, subject: str, cluster: PlannedCluster, at_s: float) -> Sequence[Write]:

@@ -28,9 +28,8 @@ class Step:
 class Prediction:
     """What must become of one pod. Seconds count from the acknowledged write of the first taint.
 
-    `earliest_s`, `latest_s`: None unless evicted.
-    `rule`: id from the catalogue (`taintlab explain`). `because`: one sentence naming the taint and the toleration
-    at work.
+    `earliest_s`, `latest_s`: None unless evicted. `rule`: id from the catalogue (`taintlab explain`). `because`: one
+    sentence naming the taint and the toleration at work.
     """
 
     pod: str

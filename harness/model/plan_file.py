@@ -39,11 +39,18 @@ class WorldRow(Struct, frozen=True, kw_only=True):
     missing: Annotated[Mapping[str, str], Meta(description="What could not be read, by resource, and why.")]
 
 
-class ChangeRow(Struct, frozen=True, kw_only=True):
+class ChangeRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is done, and to which nodes."""
 
-    deeds: tuple[str, ...]
+    faults: Annotated[tuple[str, ...], Meta(description="What is done, each in a few words.")]
     nodes: Annotated[tuple[str, ...], Meta(description="Names of the target nodes.")]
+    times: Annotated[
+        tuple[Interval, ...],
+        Meta(
+            description="For each of faults, when it is done and when it is undone (null: never). "
+            "Left out when all are done at second 0 and none is undone."
+        ),
+    ] = ()
 
 
 class Summary(Struct, frozen=True, kw_only=True):
@@ -157,9 +164,9 @@ class ExpectRow(Struct, frozen=True, kw_only=True):
 
 
 class PlanFile(Struct, frozen=True, kw_only=True):
-    """What `taintlab plan --json` prints. Seconds count from the acknowledged write of the change; an interval is
-    [earliest, latest], null where an end is not known. Within version 1, keys and enumerated words may be added, never
-    taken away.
+    """What `taintlab plan --json` prints. Seconds count from the acknowledged write of the change (the first, if there
+    are several); an interval is [earliest, latest], null where an end is not known. Within version 1, keys and
+    enumerated words may be added, never taken away.
     """
 
     version: Literal[1]

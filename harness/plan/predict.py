@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from harness.model.experiment import Experiment
@@ -10,6 +10,7 @@ from harness.model.faults import PlannedCluster, PlannedPod
 from harness.model.plan import Prediction, Step
 from harness.model.scenario import Scenario, SetTaints, Write, scenario_node, scenario_pod
 from harness.model.state import ClusterState
+from harness.model.taints import Taint
 from harness.model.words import Action, Outcome
 from harness.semantics.eviction import predict
 from harness.semantics.eviction.settings import Settings
@@ -26,7 +27,9 @@ def predict_planned(
     pods = tuple(scenario_pod(pod) for pod in world.pods if pod.node in targets)
     nodes = tuple(map(scenario_node, world.nodes))
     namespaces = {manifest.namespace or "default" for manifest in experiment.workload}
-    writes = tuple(_planned_writes(steps, world, namespaces, zero_s))
+    there = tuple(PlannedPod(p.key, p.template.labels) for p in world.pods if p.template.namespace in namespaces)
+    before = {node.name: node.taints for node in world.nodes}
+    writes = tuple(planned_writes(_deeds(steps, zero_s), before, there))
     scenario = Scenario(nodes, pods, writes, max(until_s, 0.0))
     unsure = _unplanned(experiment, world, namespaces)
     return tuple(_with_doubt(p, unsure.get(p.pod, "")) for p in _predictions(scenario, settings))
@@ -51,21 +54,32 @@ def _with_doubt(prediction: Prediction, why: str) -> Prediction:
     return replace(prediction, outcome=Outcome.UNSURE, earliest_s=None, latest_s=None, because=why)
 
 
-def _planned_writes(
-    steps: Sequence[Step], world: ClusterState, namespaces: Collection[str], zero_s: float
+Foresee = Callable[[str, PlannedCluster, float], Sequence[Write]]
+"""`writes` or `undo_writes` of a fault."""
+
+
+def planned_writes(
+    timed: Iterable[tuple[Foresee, str, float]],
+    before: Mapping[str, tuple[Taint, ...]],
+    pods: tuple[PlannedPod, ...] = (),
 ) -> Iterator[Write]:
-    """The writes of every injection and heal, in the order of the steps, each at its step's time."""
-    before = {node.name: node.taints for node in world.nodes}
+    """The writes of everything that is done (what foresees them, its subject, when in seconds), in their order; each
+    finds the taints that those before it left. `before`: the taints of each node. `pods`: those that faults may act on.
+    """
     taints = dict(before)
-    pods = tuple(PlannedPod(pod.key, pod.template.labels) for pod in world.pods if pod.template.namespace in namespaces)
-    for step in steps:
-        if step.fault is None:
-            continue
-        foresee = step.fault.writes if step.action is Action.INJECT else step.fault.undo_writes
-        for write in foresee(step.subject, PlannedCluster(before, taints, pods), (step.at_s or 0.0) - zero_s):
+    for foresee, subject, at_s in timed:
+        for write in foresee(subject, PlannedCluster(before, taints, pods), at_s):
             if isinstance(write, SetTaints):
                 taints[write.node] = write.taints
             yield write
+
+
+def _deeds(steps: Sequence[Step], zero_s: float) -> Iterator[tuple[Foresee, str, float]]:
+    """Every injection and heal, in the order of the steps, each at its step's time."""
+    for step in steps:
+        if step.fault is not None:
+            foresee = step.fault.writes if step.action is Action.INJECT else step.fault.undo_writes
+            yield foresee, step.subject, (step.at_s or 0.0) - zero_s
 
 
 def _predictions(scenario: Scenario, settings: Settings) -> tuple[Prediction, ...]:

@@ -15,8 +15,7 @@ def choose_targets(target: Target, nodes: Sequence[Node]) -> tuple[str, ...]:
     `count` match.
 
     The choice among more candidates than `count` orders them by SHA-256 of ``seed/name``: the same seed and the same
-    candidates
-    give the same nodes on every machine and Python, and one node more or less moves no other choice.
+    candidates give the same nodes on every machine and Python, and one node more or less moves no other choice.
     """
     by_name = {node.name: node for node in nodes}
     if target.names:

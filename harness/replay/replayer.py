@@ -234,7 +234,7 @@ class Replayer:
         before, sighting.by_us = (
             sighting.by_us,
             True,
-        )  # before the deed: the watch may tell of it before the answer is here
+        )  # before the request: the watch may tell of it before the answer is here
         try:
             await self._cluster.delete(f"{stage.pods_path}/{pod}")
         except NotFound:

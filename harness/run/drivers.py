@@ -85,7 +85,7 @@ class Drivers:
         TypeError for a kind that is never undone.
 
         Tries until `deadline_ns` (monotonic; default `HEAL_STEP_S` from now) or until `give_up` is set. The answer has
-        ``found_missing`` when somebody else had taken our change off, ``gone`` when the node is not there any more,
+        ``found_missing`` when somebody else had reverted our change, ``gone`` when the node is not there any more,
         ``left_alone`` when somebody else changed it since.
         """
         driver = self._drivers[type(fault)]
@@ -214,7 +214,7 @@ class Drivers:
         return [line for line in lines if line]
 
     async def _heal_whole(self, held: Held, patience: Patience, places: asyncio.Semaphore) -> str:
-        """Heal one node; "" when nothing of ours is on it, else the line that says what is."""
+        """Heal one node; "" when nothing of the run is on it, else the line that says what is."""
         words = held.claim.words() if held.claim is not None else "what a lost write brings"
         how = ""
         try:
@@ -254,7 +254,7 @@ class Drivers:
             self._tell(events.HealDone(record_id, ok=False, message=str(error)))
             raise
         if sent_before:
-            healed = replace(healed, missing=(), claim_missing=False)  # it may be our own earlier undo that took it off
+            healed = replace(healed, missing=(), claim_missing=False)  # it may be our own earlier undo that removed it
         due = held.acknowledged and held.claim is not None and not held.claim.is_empty
         if healed.claim_missing and not healed.gone and due:
             self._tell_lost(held.name)
@@ -288,7 +288,7 @@ class Drivers:
     def _tell_lost(self, name: str) -> None:
         if name not in self._lost:
             self._lost.add(name)
-            self._tell(events.ClaimLost(name, "our claim is not on the node any more: somebody else took it off"))
+            self._tell(events.ClaimLost(name, "our claim is not on the node any more: somebody else removed it"))
 
     def _tell(self, fact: events.Fact) -> None:
         """Best effort: no heal depends on the history."""

@@ -72,7 +72,7 @@ class Finish:
         return left
 
     async def _part(self, what: str, work: Callable[[], Awaitable[Any]]) -> list[str]:
-        """Do one part of the end. What it raises is told; for a part that takes things off the cluster it means that
+        """Do one part of the end. What it raises is told; for a part that removes things from the cluster it means that
         what is left is not known.
         """
         try:

@@ -1,4 +1,4 @@
-"""Progress that cannot hurt (whoever listens may be gone), and what is told of evictions while they happen."""
+"""Progress that cannot fail a run (whoever listens may be gone), and what is told of evictions while they happen."""
 
 from __future__ import annotations
 

@@ -287,7 +287,7 @@ _RULES = (
     ),
     Rule(
         RuleId.HEALTHY_NODE_CLEANED,
-        "not-ready:NoExecute and unreachable:NoExecute are taken off a Ready node on the next pass (every 5 s), "
+        "not-ready:NoExecute and unreachable:NoExecute are removed from a Ready node on the next pass (every 5 s), "
         "whoever put them there.",
         f"{_NLC}, processTaintBaseEviction",
     ),
@@ -311,8 +311,8 @@ _RULES = (
     ),
     Rule(
         RuleId.ALL_ZONES_DISRUPTED,
-        "When no node of any zone is ready, both NoExecute condition taints are taken off all nodes, and none is put "
-        "on.",
+        "When no node of any zone is ready, both NoExecute condition taints are removed from all nodes, and none is "
+        "added.",
         f"{_NLC}, handleDisruption",
     ),
     Rule(

@@ -1,8 +1,7 @@
 """The golden signals as Prometheus saw them, asked once after the recovery phase and written down as facts.
 
-They are asked afterwards, over the phases' real windows: a query that hangs must not disturb the run, and
-client-side rows are
-what latency, traffic and errors are judged by. Saturation is judged by these.
+They are asked afterwards, over the phases' real windows: a query that hangs must not disturb the run, and client-side
+rows are what latency, traffic and errors are judged by. Saturation is judged by these.
 """
 
 from __future__ import annotations

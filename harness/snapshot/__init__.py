@@ -5,7 +5,7 @@
     reading = Reading()
     async for page in pages(cluster, reading):   # wire objects, pruned
         builder.add(page)
-    inventory = builder.build(kubernetes_version=..., taken=..., missing=reading.missing)
+    state = builder.build(kubernetes_version=..., taken=..., missing=reading.missing)
 
 A file is a v1 List in JSON; `read_world` also takes what ``kubectl get nodes,pods -A -o json`` prints.
 """

@@ -77,8 +77,8 @@ class LoadgenDriver:
 
 def tick_of(second: Second) -> LoadWindow:
     """A live second in the run's words. Bad is what an objective calls bad (failed, or slower than the strictest
-    threshold), counted
-    as soon as that is certain: a guard that waited for answers would see a hang only one timeout later.
+    threshold), counted as soon as that is certain: a guard that waited for answers would see a hang only one timeout
+    later.
     """
     return LoadWindow(
         due=second.due,

@@ -1,4 +1,4 @@
-"""What the doors that run experiment files share: the request of a file, the cluster it goes to, the ports of a run."""
+"""What command and plugin share when they run experiment files: request, cluster and ports of a run."""
 
 from __future__ import annotations
 

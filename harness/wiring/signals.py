@@ -1,4 +1,4 @@
-"""The signals that people and machines end programs with, for the doors that are a process of their own."""
+"""The signals that people and machines end programs with, for entry points that are a process of their own."""
 
 from __future__ import annotations
 

@@ -123,13 +123,13 @@ def main(counts: list[int]) -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             asyncio.run(measure(folder, tuple(f"n{number}" for number in range(count))))
-            deeds = step_records(read_history(folder / "history.jsonl"))
+            steps = step_records(read_history(folder / "history.jsonl"))
         took_s = {}
         for action in ("inject", "heal"):
-            mine = [deed for deed in deeds if deed.action == action]
+            mine = [step for step in steps if step.action == action]
             assert len(mine) == count
-            ends = [deed.ended_ns for deed in mine if deed.ended_ns is not None]
-            took_s[action] = (max(ends) - min(deed.invoked_ns for deed in mine)) / 1e9
+            ends = [step.ended_ns for step in mine if step.ended_ns is not None]
+            took_s[action] = (max(ends) - min(step.invoked_ns for step in mine)) / 1e9
         print(f"{count:6,} nodes: {took_s['inject']:6.2f} s on, {took_s['heal']:6.2f} s off")
 
 

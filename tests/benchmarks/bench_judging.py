@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from harness.check.judge import judge
 from harness.check.record import RunRecord
 from harness.check.result import result_of
+from harness.collector import no_cycle_collector
 from harness.faults.taint import TaintFault
 from harness.history.read import History
 from harness.model import events
@@ -254,8 +255,9 @@ def measure(pods: int) -> tuple[float, float, int]:
         collector = Collector()
         gc.callbacks.append(collector)
         start_ns = time.process_time_ns()
-        judgement = judge(fresh)
-        result = result_of(fresh, judgement, versions={}, environment=Environment(), ledger=())
+        with no_cycle_collector():  # as harness.engine.judging does
+            judgement = judge(fresh)
+            result = result_of(fresh, judgement, versions={}, environment=Environment(), ledger=())
         best = min(best, ((time.process_time_ns() - start_ns) / 1e9, collector.seconds))
         gc.callbacks.remove(collector)
         replaced = sum(row.replacement is not None for row in judgement.evictions)

@@ -2,10 +2,9 @@
 
     python -m tests.benchmarks.bench_observation [--pods 110] [--lab NAME]
 
-Evicts many stand-in pods of one node at once and compares, pod by pod, the watch arrival in our history with the
-audit log's stamps
-of the DELETE: received and answered. Prints the distribution of (seen - answered), in milliseconds; both clocks are
-this machine's.
+Evicts many stand-in pods of one node at once and compares, pod by pod, the watch arrival in our history with the audit
+log's stamps of the DELETE: received and answered. Prints the distribution of (seen - answered), in milliseconds; both
+clocks are this machine's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Generated worlds on the real kube-scheduler: what it leaves Pending against what the plan's filter says.
 
 Nodes are plain API objects without kubelets: only the scheduler decides. What is compared is what a plan promises:
-which pods stay Pending, which are refused by a quota, which are thrown out. Worlds whose answer hangs on the
+which pods stay Pending, which are refused by a quota, which are preempted. Worlds whose answer hangs on the
 scheduler's own dice (which of two equal nodes it takes first) are found by placing in several orders, and left out.
 """
 
@@ -45,12 +45,12 @@ class Answer:
 
     pending: frozenset[str]
     refused: frozenset[str]
-    thrown_out: frozenset[str]
+    preempted: frozenset[str]
     reasons: dict[str, str]
 
     def same(self, other: Answer) -> bool:
         """Equal but for the words."""
-        return (self.pending, self.refused, self.thrown_out) == (other.pending, other.refused, other.thrown_out)
+        return (self.pending, self.refused, self.preempted) == (other.pending, other.refused, other.preempted)
 
 
 # --- prediction ---
@@ -104,7 +104,7 @@ def predict_world(world: World, inventory: ClusterState, rng: Random | None, *, 
     answer = Answer(
         pending=frozenset(pending),
         refused=frozenset(refused),
-        thrown_out=frozenset(request.key for request in requests if request.key not in placed),
+        preempted=frozenset(request.key for request in requests if request.key not in placed),
         reasons={name: placed[name].reason for name in pending},
     )
     preempting = tuple(
@@ -268,7 +268,7 @@ async def observe(cluster: KubeCluster, worlds: list[World]) -> dict[str, Answer
         world.name: Answer(
             pending=frozenset(n for n, (state, _) in last[world.name].items() if state == "pending"),
             refused=frozenset(refused[world.name]),
-            thrown_out=frozenset(
+            preempted=frozenset(
                 pod["metadata"]["name"]
                 for pod in world.coming
                 if pod["metadata"]["name"] not in last[world.name]

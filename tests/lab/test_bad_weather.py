@@ -343,7 +343,7 @@ ROWS = [
     Row("refused around the heal", refuse_around_the_heal, **EITHER),
     Row("late by 1.5 s", late_by_1500_ms, seconds=2, held=True, **EITHER),
     Row("late by 1.5 s, due while the heal is under way", late_by_1500_ms, seconds=6, held=True, **EITHER),
-    Row("taint taken off by another", untaint, says="taken off", **INVALID),
+    Row("taint taken off by another", untaint, says="removed", **INVALID),
     Row("annotation stripped", strip, says="undo record", **INVALID),
 ]
 

@@ -30,8 +30,8 @@ from tests.lab.twins import CASES, TWINS, Case, Twin, World
 from tests.lab.wrong_controller import evicting_on
 
 SEATS = 8
-"""Runs at a time; of these one may be coming up. A run costs some 5 s of a core, most of it before its first deed, and
-those that come up together make each other's deeds late."""
+"""Runs at a time; of these one may be coming up. A run costs some 5 s of a core, most of it before its first step, and
+those that come up together make each other's steps late."""
 NO_EVICTION = labs.parse_flag("kube-controller-manager=--controllers=*,-taint-eviction-controller")
 ELSEWHERE = {"01-noexecute-evicts", "10-eviction-asks-the-budget"}
 """01 needs Prometheus and most of a lab: see test_runs.py, where the same service meets a lab without evictions. 10 is

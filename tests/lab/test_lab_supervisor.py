@@ -17,7 +17,7 @@ import pytest
 from harness.errors import LabError
 from harness.files import write_whole
 from harness.lab import control, launch
-from harness.lab.control import Deed, Program, ProgramState, Run
+from harness.lab.control import Operation, Program, ProgramState, Run
 from harness.lab.processes import LAB_VARIABLE, ProcessId, started_for
 
 SLEEPER = "sleep 60 & sleep 60; wait"
@@ -40,10 +40,10 @@ class Running:
         return Program(name=name, argv=argv, cwd=cwd, log=log, env=env, **more)
 
     def ask(
-        self, deed: Deed, *names: str, programs: tuple[Program, ...] = (), fds: tuple[int, ...] = ()
+        self, operation: Operation, *names: str, programs: tuple[Program, ...] = (), fds: tuple[int, ...] = ()
     ) -> ProgramState:
         """The state of the (last) program that was asked about."""
-        return control.ask(self.folder, deed, names=names, programs=programs, fds=fds)[-1]
+        return control.ask(self.folder, operation, names=names, programs=programs, fds=fds)[-1]
 
 
 @pytest.fixture
@@ -80,29 +80,29 @@ def alive(lab_id: str, *, but: int) -> list[int]:
 
 
 def test_it_says_what_runs(running: Running) -> None:
-    state = running.ask(Deed.STATUS)
+    state = running.ask(Operation.STATUS)
     assert (state.name, state.run, state.starts, state.exit) == ("sleeper", Run.RUNNING, 1, "")
     assert ProcessId.of(state.pid) is not None
 
 
 def test_a_killed_program_takes_its_children_along_and_stays_down(running: Running) -> None:
-    state = running.ask(Deed.KILL, "sleeper")
+    state = running.ask(Operation.KILL, "sleeper")
     assert (state.run, state.exit) == (Run.KILLED, "SIGKILL")
     assert alive(running.lab_id, but=running.me.pid) == []
 
 
 def test_restart_gives_another_process(running: Running) -> None:
-    before = running.ask(Deed.STATUS).pid
-    state = running.ask(Deed.RESTART, "sleeper")
+    before = running.ask(Operation.STATUS).pid
+    state = running.ask(Operation.RESTART, "sleeper")
     assert (state.run, state.starts) == (Run.RUNNING, 2)
     assert state.pid != before
 
 
 def test_what_dies_by_itself_is_not_restarted_and_said_to_have_died(running: Running) -> None:
-    state = running.ask(Deed.START, programs=(running.program("short", "sh", "-c", "exit 3"),))
+    state = running.ask(Operation.START, programs=(running.program("short", "sh", "-c", "exit 3"),))
     process = ProcessId.of(state.pid)
     assert process is None or process.wait_gone(timeout_s=WAIT_S)
-    after = {each.name: each for each in control.ask(running.folder, Deed.STATUS)}["short"]
+    after = {each.name: each for each in control.ask(running.folder, Operation.STATUS)}["short"]
     assert (after.run, after.exit, after.starts) == (Run.DIED, "exit 3", 1)
 
 
@@ -111,9 +111,9 @@ def test_frozen_means_the_children_too(running: Running) -> None:
         pids = alive(running.lab_id, but=running.me.pid)
         return {Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in pids}
 
-    assert running.ask(Deed.PAUSE, "sleeper").run is Run.PAUSED
+    assert running.ask(Operation.PAUSE, "sleeper").run is Run.PAUSED
     assert states() == {"T"}
-    assert running.ask(Deed.RESUME, "sleeper").run is Run.RUNNING
+    assert running.ask(Operation.RESUME, "sleeper").run is Run.RUNNING
     assert states() == {"S"}
 
 
@@ -126,26 +126,28 @@ def test_a_socket_of_ours_is_inherited_by_its_program_alone(running: Running) ->
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = listening.getsockname()
         program = running.program("door", sys.executable, "-c", serve, "{0}")
-        running.ask(Deed.START, programs=(program,), fds=(listening.fileno(),))
+        running.ask(Operation.START, programs=(program,), fds=(listening.fileno(),))
     for _ in range(2):  # the program's death does not close the door: the supervisor holds it open
         with socket.create_connection(address, WAIT_S) as caller:
             assert caller.recv(5) == b"hello"
-        running.ask(Deed.RESTART, "door")
+        running.ask(Operation.RESTART, "door")
 
 
 @pytest.mark.parametrize(
-    ("deed", "names", "message"),
-    [(Deed.KILL, ("nobody",), "no 'nobody'; it has: sleeper"), (Deed.RESUME, ("sleeper",), "does not run")],
+    ("operation", "names", "message"),
+    [(Operation.KILL, ("nobody",), "no 'nobody'; it has: sleeper"), (Operation.RESUME, ("sleeper",), "does not run")],
     ids=["unknown", "not-running"],
 )
-def test_what_cannot_be_done_is_said(running: Running, deed: Deed, names: tuple[str, ...], message: str) -> None:
-    running.ask(Deed.KILL, "sleeper")
+def test_what_cannot_be_done_is_said(
+    running: Running, operation: Operation, names: tuple[str, ...], message: str
+) -> None:
+    running.ask(Operation.KILL, "sleeper")
     with pytest.raises(LabError, match=message):
-        running.ask(deed, *names)
+        running.ask(operation, *names)
 
 
 def test_down_ends_everything(running: Running) -> None:
-    control.ask(running.folder, Deed.DOWN)
+    control.ask(running.folder, Operation.DOWN)
     assert running.me.wait_gone(timeout_s=WAIT_S)
     assert started_for(running.lab_id) == []
 

@@ -62,7 +62,7 @@ class Outcome:
     """What a batch of worlds came to."""
 
     def __init__(self) -> None:
-        self.worlds = self.by_chance = self.pods = self.pending = self.refused = self.thrown_out = 0
+        self.worlds = self.by_chance = self.pods = self.pending = self.refused = self.preempted = 0
         self.same_words = self.preempting = 0
         self.constraints: Counter[Constraint] = Counter()
         self.disagreements: list[str] = []
@@ -74,10 +74,10 @@ class Outcome:
         self.pods += len(world.coming)
         self.pending += len(observed.pending)
         self.refused += len(observed.refused)
-        self.thrown_out += len(observed.thrown_out)
+        self.preempted += len(observed.preempted)
         if not predicted.same(observed):
             parts = []
-            for what in ("pending", "refused", "thrown_out"):
+            for what in ("pending", "refused", "preempted"):
                 said, seen = getattr(predicted, what), getattr(observed, what)
                 if said != seen:
                     parts.append(f"{what}: predicted {sorted(said)}, observed {sorted(seen)}")
@@ -96,7 +96,7 @@ class Outcome:
     def report(self) -> str:
         lines = [
             f"{self.worlds} worlds compared, {self.by_chance} left to chance; {self.pods} pods came: "
-            f"{self.pending} Pending, {self.refused} refused by a quota, {self.thrown_out} thrown out, "
+            f"{self.pending} Pending, {self.refused} refused by a quota, {self.preempted} preempted, "
             f"{self.preempting} make room by preemption",
             f"disagreements: {len(self.disagreements)}",
             *self.disagreements,

@@ -23,7 +23,7 @@ from harness.clock import SystemClock
 from harness.cluster.ports import Cluster
 from harness.errors import Conflict, NotFound, Refused
 from harness.lab import Component, Lab, control
-from harness.lab.control import Deed
+from harness.lab.control import Operation
 from harness.lab.view import record_of
 from tests.lab.wrong_controller_rules import Defect, evicting, patience_s
 
@@ -244,7 +244,7 @@ def evicting_on(
     sockets = Path(record_of(lab).sockets)
 
     def starts() -> int:
-        programs = control.ask(sockets, Deed.STATUS)
+        programs = control.ask(sockets, Operation.STATUS)
         return next(each.starts for each in programs if each.name == Component.CONTROLLER_MANAGER)
 
     async def work() -> None:

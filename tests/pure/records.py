@@ -182,21 +182,23 @@ class MadeRun:
         return {"due": n, "sent": n, "lateness_p99_ms": 0.8, "cpu": 0.1, **self.summary}
 
     def _facts(self) -> list[tuple[float, events.Fact]]:
-        def deed(step: str, action: str, subject: str, start: float, end: float) -> list[tuple[float, events.Fact]]:
+        def performed(
+            step: str, action: str, subject: str, start: float, end: float
+        ) -> list[tuple[float, events.Fact]]:
             detail = {"resourceVersion": f"rv-{step}"}
             return [(start, events.StepInvoked(step, action, subject)), (end, events.StepDone(step, detail))]
 
         out: list[tuple[float, events.Fact]] = [(0.01, events.WatchStarted(watch)) for watch in Watched]
         out += [(0.05, events.SkewMeasured(0.0, 500.0)), (0.1, node_seen(Change.LISTED, ()))]
         for name, start in (("warmup", 1.0), ("baseline", 3.0), ("fault", 12.98), ("recovery", 43.0)):
-            out += deed(f"phase-{name}", "phase", name, start, start)
+            out += performed(f"phase-{name}", "phase", name, start, start)
         if self.injected and self.faults:
-            out += self._faulted(deed)
-        out += deed("stop-load", "stop-load", "", 63.0, 63.1)
+            out += self._faulted(performed)
+        out += performed("stop-load", "stop-load", "", 63.0, 63.1)
         if self.requests is not None:
             ended = events.LoadEnded(self.load_ok, self._summary(), "" if self.load_ok else "killed?")
             out.append((63.05, ended))
-        out += deed("remove", "remove", "", 64.0, 65.0)
+        out += performed("remove", "remove", "", 64.0, 65.0)
         for pod in self.pods:
             out += pod.sightings()
         out += self.extra
@@ -205,20 +207,20 @@ class MadeRun:
             out.append((66.0, events.RunEnded(RunState(self.state))))
         return out
 
-    def _faulted(self, deed: Callable[..., list[tuple[float, events.Fact]]]) -> list[tuple[float, events.Fact]]:
+    def _faulted(self, performed: Callable[..., list[tuple[float, events.Fact]]]) -> list[tuple[float, events.Fact]]:
         """Every fault put on the target in turn and taken off in turn, each change seen a millisecond later."""
         out: list[tuple[float, events.Fact]] = []
         on_node: list[Taint] = []
         for number, fault in enumerate(self.faults):
             at = 13.0 + number / 100
-            out += deed(f"inject-{number}", "inject", NODE, at - self.taint_takes, at)
+            out += performed(f"inject-{number}", "inject", NODE, at - self.taint_takes, at)
             on_node += [fault.taint] if isinstance(fault, TaintFault) else []
             cordoned = isinstance(fault, CordonFault)
             version = f"rv-inject-{number}"
             out.append((at + 0.001, node_seen("MODIFIED", tuple(on_node), version=version, cordoned=cordoned)))
         for number, fault in enumerate(self.faults):
             at = 42.98 + number / 100
-            out += deed(f"heal-{number}", "heal", NODE, at, at + 0.01)
+            out += performed(f"heal-{number}", "heal", NODE, at, at + 0.01)
             on_node = [taint for taint in on_node if not isinstance(fault, TaintFault) or taint != fault.taint]
             out.append((at + 0.011, node_seen("MODIFIED", tuple(on_node), version=f"rv-heal-{number}")))
         return out

@@ -274,7 +274,7 @@ def test_a_taint_that_stands_stood() -> None:
 
 def test_a_taint_that_somebody_took_off_names_who_and_when() -> None:
     assert fell((20.0, node_seen("MODIFIED", (), by=""))) == (
-        "taint spot=x:NoExecute was taken off node n1 at 20.0 s of the run (for 23.0 of 30.0 s it was off)"
+        "taint spot=x:NoExecute was removed from node n1 at 20.0 s of the run (for 23.0 of 30.0 s it was off)"
     )
     assert "by kubectl-taint 2026-01-01T00:00:14Z at 20.0 s" in fell(
         (20.0, node_seen("MODIFIED", (OTHER,), by=KUBECTL))
@@ -282,12 +282,12 @@ def test_a_taint_that_somebody_took_off_names_who_and_when() -> None:
 
 
 def test_a_taint_with_another_value_is_another_taint() -> None:
-    assert "was taken off" in fell((20.0, node_seen("MODIFIED", (OTHER,), by=KUBECTL)))
+    assert "was removed" in fell((20.0, node_seen("MODIFIED", (OTHER,), by=KUBECTL)))
 
 
 def test_a_cordon_is_looked_at_as_well() -> None:
     assert fell(faults=(CordonFault(),)) == ""
-    assert "the cordon was taken off" in fell(
+    assert "the cordon was removed" in fell(
         (20.0, node_seen("MODIFIED", (), version="theirs")), faults=(CordonFault(),)
     )
 
@@ -295,7 +295,7 @@ def test_a_cordon_is_looked_at_as_well() -> None:
 def test_the_second_fault_is_looked_at_as_well() -> None:
     two = (TaintFault(SPOT), TaintFault(Taint("gpu", Effect.NO_EXECUTE)))
     assert fell(faults=two) == ""
-    assert "taint gpu:NoExecute was taken off" in fell((20.0, node_seen("MODIFIED", (SPOT,))), faults=two)
+    assert "taint gpu:NoExecute was removed" in fell((20.0, node_seen("MODIFIED", (SPOT,))), faults=two)
 
 
 def test_a_node_that_is_deleted_ends_the_fault() -> None:

@@ -304,7 +304,7 @@ def test_what_is_put_back_at_once_is_a_leftover_and_no_heal(tmp_path: Path) -> N
 
         rig.cluster.applied = put_back
 
-    assert rig.run(story=story) == ["node n1 still has taint spot=x:NoExecute after it was taken off"]
+    assert rig.run(story=story) == ["node n1 still has taint spot=x:NoExecute after it was removed"]
     assert len(rig.read().outstanding) == 1
     assert not rig.facts.of(events.HealDone)[-1].ok
 

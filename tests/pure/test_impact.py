@@ -1,4 +1,4 @@
-"""What a change does: who leaves and comes back how, what the plan warns of, what it is held to."""
+"""What faults do: who leaves and comes back how, what the plan warns of, what it is held to."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from harness.errors import ExitCode
+from harness.faults.cordon import CordonFault
+from harness.faults.taint import TaintFault
 from harness.impact import (
     EXPECTATIONS,
     RULES,
-    Change,
-    Condition,
     PolicyPlan,
     Replacement,
     Staying,
@@ -21,8 +21,10 @@ from harness.impact import (
     evictions_by,
     judge,
 )
+from harness.impact.planned import Drain, EndOfNode, LoseNode, NodeCondition
 from harness.model.finding import Finding, Severity
 from harness.model.plan import Prediction
+from harness.model.planned_fault import PlannedFault, timed
 from harness.model.scenario import ConditionStatus, ConditionType
 from harness.model.state import Subject
 from harness.model.taints import Effect, Taint
@@ -43,22 +45,22 @@ from tests.pure.plan_objects import (
     volume,
 )
 
-SPOT = Taint("spot", Effect.NO_EXECUTE, "true")
+SPOT = TaintFault(taint=Taint("spot", Effect.NO_EXECUTE, "true"))
+PRESSED = NodeCondition(ConditionType.MEMORY_PRESSURE, ConditionStatus.TRUE)
 FINITE = [tolerate("spot", effect="NoExecute", seconds=30)]
 GPU = "nvidia.com/gpu"
 
 
 def plan(
-    *objects: Json, expectations: tuple[str, ...] = (), missing: dict[Subject, str] | None = None, **change: Any
+    *objects: Json,
+    expectations: tuple[str, ...] = (),
+    missing: dict[Subject, str] | None = None,
+    faults: tuple[PlannedFault, ...] = (SPOT,),
 ) -> PolicyPlan:
-    """The plan of a change to node s, by default the taint spot=true:NoExecute."""
-    what = {"targets": ("s",), **(change or {"taints": (SPOT,)})}
-    if set(what) == {"targets", "window_s"}:
-        what["taints"] = (SPOT,)
-    taken = "2026-01-01T02:00:00Z"
-    seen = inventory(node("s"), *objects, missing=missing, taken=taken)
-    wanted = Change(**what)
-    impact = assess(seen, wanted, evictions_by(seen, wanted, Settings()), Settings())
+    """The plan of faults on node s, by default the taint spot=true:NoExecute."""
+    seen = inventory(node("s"), *objects, missing=missing, taken="2026-01-01T02:00:00Z")
+    what = timed(faults, ("s",))
+    impact = assess(seen, what, ("s",), evictions_by(seen, what, ("s",), Settings()), Settings())
     return judge(impact, [EXPECTATIONS[name] for name in expectations], source="test", title="test")
 
 
@@ -73,59 +75,59 @@ def found(made: PolicyPlan, rule: str) -> list[Finding]:
 
 # --- who leaves ---
 
-STAYS: dict[str, tuple[Json, dict[str, Any], str]] = {
-    "a NoSchedule taint": (web("p", "s"), {"taints": (Taint("spot", Effect.NO_SCHEDULE),)}, "only-noexecute"),
-    "a cordon": (web("p", "s"), {"cordon": True}, "only-noexecute"),
+STAYS: dict[str, tuple[Json, tuple[PlannedFault, ...], str]] = {
+    "a NoSchedule taint": (web("p", "s"), (TaintFault(taint=Taint("spot", Effect.NO_SCHEDULE)),), "only-noexecute"),
+    "a cordon": (web("p", "s"), (CordonFault(),), "only-noexecute"),
     "pressure": (
         web("p", "s"),
-        {"conditions": (Condition(ConditionType.MEMORY_PRESSURE, ConditionStatus.TRUE),)},
+        (PRESSED,),
         "only-noexecute",
     ),
-    "a toleration": (web("p", "s", tolerations=[tolerate("spot")]), {"taints": (SPOT,)}, "unlimited-toleration"),
-    "a drain and a DaemonSet": (pod("p", "s", owner="DaemonSet/d"), {"drain": True}, "drain-skips-daemonset"),
-    "a drain and a static pod": (pod("p", "s", owner="Node/s", mirror=True), {"drain": True}, "drain-skips-mirror"),
+    "a toleration": (web("p", "s", tolerations=[tolerate("spot")]), (SPOT,), "unlimited-toleration"),
+    "a drain and a DaemonSet": (pod("p", "s", owner="DaemonSet/d"), (Drain(),), "drain-skips-daemonset"),
+    "a drain and a static pod": (pod("p", "s", owner="Node/s", mirror=True), (Drain(),), "drain-skips-mirror"),
 }
 
 
-@pytest.mark.parametrize(("one", "change", "rule"), STAYS.values(), ids=STAYS.keys())
-def test_who_stays_and_why(one: Json, change: dict[str, Any], rule: str) -> None:
-    made = plan(one, expectations=("no-eviction",), **change)
+@pytest.mark.parametrize(("one", "faults", "rule"), STAYS.values(), ids=STAYS.keys())
+def test_who_stays_and_why(one: Json, faults: tuple[PlannedFault, ...], rule: str) -> None:
+    made = plan(one, expectations=("no-eviction",), faults=faults)
     assert [each.prediction.rule for each in made.impact.staying] == [rule]
     assert not made.impact.leaving
     assert made.exit_code is ExitCode.PASS
 
 
-LEAVES: dict[str, tuple[Json, dict[str, Any], tuple[float, Replacement]]] = {
-    "at once, and is replaced": (web("p", "s"), {"taints": (SPOT,)}, (0.0, Replacement.NEW)),
-    "after its seconds": (web("p", "s", tolerations=FINITE), {"taints": (SPOT,)}, (30.0, Replacement.NEW)),
-    "a StatefulSet waits": (pod("p-0", "s", owner="StatefulSet/p"), {"taints": (SPOT,)}, (0.0, Replacement.SAME_NAME)),
+LEAVES: dict[str, tuple[Json, tuple[PlannedFault, ...], tuple[float, Replacement]]] = {
+    "at once, and is replaced": (web("p", "s"), (SPOT,), (0.0, Replacement.NEW)),
+    "after its seconds": (web("p", "s", tolerations=FINITE), (SPOT,), (30.0, Replacement.NEW)),
+    "a StatefulSet waits": (pod("p-0", "s", owner="StatefulSet/p"), (SPOT,), (0.0, Replacement.SAME_NAME)),
     "a DaemonSet stays away": (
         pod("p", "s", owner="DaemonSet/d"),
-        {"taints": (SPOT,)},
+        (SPOT,),
         (0.0, Replacement.NOT_RECREATED),
     ),
     "a DaemonSet comes back": (
         pod("p", "s", owner="DaemonSet/d", tolerations=FINITE),
-        {"taints": (SPOT,)},
+        (SPOT,),
         (30.0, Replacement.EVICT_LOOP),
     ),
-    "nobody's pod": (pod("p", "s"), {"taints": (SPOT,)}, (0.0, Replacement.NONE)),
-    "a finished pod": (pod("p", "s", owner="Job/j", phase="Succeeded"), {"taints": (SPOT,)}, (0.0, Replacement.DONE)),
-    "a static pod": (pod("p", "s", mirror=True, owner="Node/s"), {"taints": (SPOT,)}, (0.0, Replacement.SAME_NODE)),
-    "a drain": (web("p", "s"), {"drain": True}, (0.0, Replacement.NEW)),
+    "nobody's pod": (pod("p", "s"), (SPOT,), (0.0, Replacement.NONE)),
+    "a finished pod": (pod("p", "s", owner="Job/j", phase="Succeeded"), (SPOT,), (0.0, Replacement.DONE)),
+    "a static pod": (pod("p", "s", mirror=True, owner="Node/s"), (SPOT,), (0.0, Replacement.SAME_NODE)),
+    "a drain": (web("p", "s"), (Drain(),), (0.0, Replacement.NEW)),
     "Ready turns False": (
         web("p", "s", tolerations=[tolerate("node.kubernetes.io/not-ready", effect="NoExecute", seconds=10)]),
-        {"conditions": (Condition(ConditionType.READY, ConditionStatus.FALSE),)},
+        (NodeCondition(ConditionType.READY, ConditionStatus.FALSE),),
         (10.0, Replacement.NEW),
     ),
 }
 
 
-@pytest.mark.parametrize(("one", "change", "expected"), LEAVES.values(), ids=LEAVES.keys())
+@pytest.mark.parametrize(("one", "faults", "expected"), LEAVES.values(), ids=LEAVES.keys())
 def test_who_leaves_when_and_who_brings_it_back(
-    one: Json, change: dict[str, Any], expected: tuple[float, Replacement]
+    one: Json, faults: tuple[PlannedFault, ...], expected: tuple[float, Replacement]
 ) -> None:
-    [leaving] = plan(one, node("other"), **change).impact.leaving
+    [leaving] = plan(one, node("other"), faults=faults).impact.leaving
     assert (leaving.prediction.earliest_s, leaving.comes_back) == expected
     assert leaving.prediction.rule
 
@@ -136,7 +138,7 @@ def test_a_lost_node_takes_its_time_and_keeps_its_stateful_pods() -> None:
         web("p", "s", tolerations=default),
         pod("db-0", "s", owner="StatefulSet/db", tolerations=default),
         node("other"),
-        lose=True,
+        faults=(LoseNode(),),
     )
     by_name = {each.pod.name: each for each in made.impact.leaving}
     assert 340 <= (by_name["p"].prediction.earliest_s or 0) <= 350
@@ -365,7 +367,7 @@ def test_what_does_not_break(objects: list[Json], rule: str) -> None:
     ],
 )
 def test_a_drain_waits_for_a_budget(allowed: int, severity: Severity, says: str) -> None:
-    made = plan(*TWO, budget("web", "web", allowed=allowed), drain=True)
+    made = plan(*TWO, budget("web", "web", allowed=allowed), faults=(Drain(),))
     [waits] = [finding for finding in found(made, "drain") if finding.severity is not Severity.NOTE]
     assert (waits.severity, says in waits.message) == (severity, True)
     assert not found(made, "budget")
@@ -375,7 +377,7 @@ def test_a_drain_waits_for_a_budget(allowed: int, severity: Severity, says: str)
 def test_a_drain_fails_at_a_pod_of_two_budgets() -> None:
     """The Eviction API answers 500, and kubectl gives up: not a matter of waiting."""
     both = budget("a", "web", allowed=5), budget("b", "web", allowed=5)
-    made = plan(*TWO, *both, drain=True, expectations=("no-budget-breach",))
+    made = plan(*TWO, *both, faults=(Drain(),), expectations=("no-budget-breach",))
     [fails] = [finding for finding in found(made, "drain") if finding.severity is Severity.BREAKS]
     assert fails.keys == ("default/p", "default/q")
     assert (made.held[0].holds, made.impact.leaving) == (False, ())
@@ -383,7 +385,7 @@ def test_a_drain_fails_at_a_pod_of_two_budgets() -> None:
 
 def test_what_kubectl_drain_wants_to_be_told() -> None:
     local = pod("local", "s", owner="ReplicaSet/x", volumes=[{"name": "d", "emptyDir": {}}])
-    made = plan(local, pod("bare", "s"), pod("agent", "s", owner="DaemonSet/d"), node("other"), drain=True)
+    made = plan(local, pod("bare", "s"), pod("agent", "s", owner="DaemonSet/d"), node("other"), faults=(Drain(),))
     flags = {finding.subject for finding in found(made, "drain")}
     assert flags == {f"kubectl drain {flag}" for flag in ("--force", "--delete-emptydir-data", "--ignore-daemonsets")}
 
@@ -392,12 +394,12 @@ def test_what_kubectl_drain_wants_to_be_told() -> None:
     ("window_s", "late"), [(200.0, False), (120.0, True)], ids=["long enough", "shorter than seconds and grace"]
 )
 def test_the_interruption_window(window_s: float, late: bool) -> None:
-    made = plan(web("p", "s", tolerations=FINITE, grace=120), node("other"), window_s=window_s)
+    made = plan(web("p", "s", tolerations=FINITE, grace=120), node("other"), faults=(SPOT, EndOfNode(at_s=window_s)))
     assert bool(found(made, "window")) is late
 
 
 def test_pressure_says_that_the_kubelet_decides() -> None:
-    made = plan(web("p", "s"), conditions=(Condition(ConditionType.MEMORY_PRESSURE, ConditionStatus.TRUE),))
+    made = plan(web("p", "s"), faults=(PRESSED,))
     assert "whatever they tolerate" in found(made, "pressure")[0].message
 
 
@@ -481,8 +483,8 @@ def test_an_expectation_may_be_about_one_subject() -> None:
 def test_a_budget_breach_is_a_taint_or_a_drain_that_it_stops() -> None:
     stops = budget("web", "web", allowed=0)
     names = ("no-budget", "no-drain", "no-budget-breach")
-    by_taint = plan(*TWO, stops, expectations=names, taints=(SPOT,))
-    by_drain = plan(*TWO, stops, expectations=names, drain=True)
+    by_taint = plan(*TWO, stops, expectations=names, faults=(SPOT,))
+    by_drain = plan(*TWO, stops, expectations=names, faults=(Drain(),))
     assert [each.holds for each in by_taint.held] == [False, True, False]
     assert [each.holds for each in by_drain.held] == [True, False, False]
 
@@ -506,13 +508,12 @@ def test_findings_are_those_of_their_rule_and_no_graver_than_it_says() -> None:
 @functools.cache
 def _every_plan() -> tuple[PolicyPlan, ...]:
     default = tolerate("node.kubernetes.io/not-ready", effect="NoExecute", seconds=10)
-    pressed = Condition(ConditionType.MEMORY_PRESSURE, ConditionStatus.TRUE)
     race = replace(plan(web("p", "s")).impact, unsure=(_unsure(web("q", "s")),))
     return (
         *(plan(*objects) for objects, *_ in FINDINGS.values()),
-        plan(*TWO, budget("web", "web", allowed=1), drain=True),
-        plan(web("p", "s", tolerations=FINITE, grace=120), node("other"), window_s=120.0),
-        plan(web("p", "s", tolerations=[default]), conditions=(pressed,)),
+        plan(*TWO, budget("web", "web", allowed=1), faults=(Drain(),)),
+        plan(web("p", "s", tolerations=FINITE, grace=120), node("other"), faults=(SPOT, EndOfNode(at_s=120.0))),
+        plan(web("p", "s", tolerations=[default]), faults=(PRESSED,)),
         plan(*(web(f"p{n}", "s", cpu="1m") for n in range(100)), node("other")),
         plan(web("p", "s", tolerations=[tolerate()])),
         judge(race, (), source="test", title="test"),

@@ -46,7 +46,7 @@ def test_a_flag_is_read(text: str, component: Component, name: str) -> None:
     ],
     ids=["name", "not-flaggable", "nothing", "no-dashes", "empty"],
 )
-def test_a_bad_flag_is_refused_with_the_mend(text: str, message: str) -> None:
+def test_a_bad_flag_is_refused_with_the_fix(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         parse_flag(text)
 

@@ -1,4 +1,4 @@
-"""The lab's small pure parts: addresses, labels, dials, doors, programs, discovery, progress, versions."""
+"""The lab's pure parts: addresses, labels, node pressure, port-forwards, programs, discovery, progress, versions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 
 from harness.cli.verbs import LAB_VERBS
 from harness.errors import UsageError
-from harness.lab import addresses, doors, programs, prometheus
+from harness.lab import addresses, port_forwards, programs, prometheus
 from harness.lab.build import Release, choose, key_of
 from harness.lab.deadline import Deadline
-from harness.lab.dials import merged, parse_figures
 from harness.lab.discovery import kubelet_targets, pod_targets
 from harness.lab.hiding import Hiding
+from harness.lab.node_pressure import merged, parse_figures
 from harness.lab.nodes import administrators_patch, node_file, settable_by_kubelet
 from harness.lab.progress import PLAIN_EVERY_S, Progress
 from harness.lab.state import Folder, folder_of
@@ -79,7 +79,7 @@ def test_labels_are_given_by_the_kubelet_or_else_by_the_administrator() -> None:
     ],
     ids=["first", "added", "pod", "pod-added", "reset", "reset-last-pod", "reset-one-pod"],
 )
-def test_dials_are_added_and_taken_off(
+def test_figures_are_added_and_taken_off(
     present: dict[str, Any], figures: dict[str, str] | None, pod: str | None, after: dict[str, Any]
 ) -> None:
     assert merged(present, figures, pod=pod) == after
@@ -95,7 +95,7 @@ def test_dials_are_added_and_taken_off(
     ],
     ids=["pod-figure-for-node", "node-figure-for-pod", "quantity", "pod-without-namespace"],
 )
-def test_a_bad_dial_is_refused(figures: dict[str, str], pod: str | None, message: str) -> None:
+def test_a_bad_figure_is_refused(figures: dict[str, str], pod: str | None, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         parse_figures(figures, pod=pod)
 
@@ -109,21 +109,21 @@ SERVICE = {
 @pytest.mark.parametrize(
     ("text", "parts"), [("web:80", ("web", "default", "80")), ("web.shop:http", ("web", "shop", "http"))]
 )
-def test_a_doors_target_is_read(text: str, parts: tuple[str, str, str]) -> None:
-    assert doors.parse_service(text) == parts
+def test_a_port_forwards_target_is_read(text: str, parts: tuple[str, str, str]) -> None:
+    assert port_forwards.parse_service(text) == parts
 
 
 @pytest.mark.parametrize(
     "text", ["web", "web:", ":80", "web.shop.svc:80", "a/b:80", "a%2fb:80", "web.a/../b:80", "web:80/x", "Web:80"]
 )
-def test_a_bad_door_is_refused(text: str) -> None:
+def test_a_bad_port_forward_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="SERVICE:PORT"):
-        doors.parse_service(text)
+        port_forwards.parse_service(text)
 
 
 @pytest.mark.parametrize(("port", "target"), [("80", "10.96.1.2:80"), ("http", "10.96.1.2:80"), ("81", "10.96.1.2:81")])
-def test_a_door_leads_to_the_cluster_address(port: str, target: str) -> None:
-    assert doors.service_target(SERVICE, port) == target
+def test_a_port_forward_leads_to_the_cluster_address(port: str, target: str) -> None:
+    assert port_forwards.service_target(SERVICE, port) == target
 
 
 @pytest.mark.parametrize(
@@ -134,9 +134,9 @@ def test_a_door_leads_to_the_cluster_address(port: str, target: str) -> None:
     ],
     ids=["port", "headless"],
 )
-def test_a_door_that_leads_nowhere_is_refused(service: dict[str, Any], message: str) -> None:
+def test_a_port_forward_that_leads_nowhere_is_refused(service: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        doors.service_target(service, "82")
+        port_forwards.service_target(service, "82")
 
 
 def test_the_users_programs_win_over_ours() -> None:

@@ -93,7 +93,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("text", "message"), BAD)
-def test_a_bad_file_is_refused_with_the_place_and_the_mend(text: str, message: str) -> None:
+def test_a_bad_file_is_refused_with_the_place_and_the_fix(text: str, message: str) -> None:
     with pytest.raises(InvalidFile) as caught:
         read_topology(text, file="t.yaml")
     assert str(caught.value).startswith("t.yaml:")

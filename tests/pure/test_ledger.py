@@ -89,9 +89,9 @@ def test_every_line_and_the_folder_are_synced(path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("os.fsync", record)
     ledger = Ledger(path, HEADER)
     assert "folder" in synced
-    for deed in (lambda: ledger.intend(N1), lambda: ledger.healed(N1.id)):
+    for write in (lambda: ledger.intend(N1), lambda: ledger.healed(N1.id)):
         synced.clear()
-        deed()
+        write()
         assert synced == ["file"]
     ledger.close()
 

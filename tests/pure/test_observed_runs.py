@@ -322,9 +322,9 @@ async def deleted(world: World) -> None:
 
 
 FELL = {
-    "a controller takes the taint off": (World(THREE, weather=taken_off(2.2)), "was taken off node n1"),
-    "recover beside the run": (World(THREE, weather=taken_off(2.5)), "was taken off node n1"),
-    "somebody uncordons": (World(fault=CordonFault(), weather=taken_off(3.0)), "the cordon was taken off node n1"),
+    "a controller takes the taint off": (World(THREE, weather=taken_off(2.2)), "was removed from node n1"),
+    "recover beside the run": (World(THREE, weather=taken_off(2.5)), "was removed from node n1"),
+    "somebody uncordons": (World(fault=CordonFault(), weather=taken_off(3.0)), "the cordon was removed from node n1"),
     "off for two seconds": (World(weather=taken_off(3.0, 5.0)), "2.0 of 6.0 s"),
     "the node is deleted": (World(weather=deleted), "node n1 was deleted at 4.0 s of the run"),
 }

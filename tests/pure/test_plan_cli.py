@@ -133,7 +133,7 @@ def test_what_cannot_be_told_is_exit_code_3(tmp_path: Path, capfdbinary: pytest.
 
 
 @pytest.mark.parametrize(
-    ("arguments", "deed", "leaving"),
+    ("arguments", "fault", "leaving"),
     [
         (("--cordon", "s1"), "cordon", 0),
         (("--drain", "--nodes", "s1,s2"), "drain", 6),
@@ -142,15 +142,15 @@ def test_what_cannot_be_told_is_exit_code_3(tmp_path: Path, capfdbinary: pytest.
         (("--condition", "Ready=False", "--nodes", "s1"), "condition Ready=False", 2),
     ],
 )
-def test_other_deeds(
-    arguments: tuple[str, ...], deed: str, leaving: int, world: Path, capfdbinary: pytest.CaptureFixture[bytes]
+def test_other_faults(
+    arguments: tuple[str, ...], fault: str, leaving: int, world: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     """Pods that no taint evicts stay for a while on a lost node: they have no default tolerations here, but the rest of
     the zone is down too once two of three are gone.
     """
     _, plan = planned(capfdbinary, *arguments, "--world", world)
-    assert plan["change"]["deeds"] == [deed]
-    if deed != "lose the node":
+    assert plan["change"]["faults"] == [fault]
+    if fault != "lose the node":
         assert plan["summary"]["leaving"] == leaving
 
 
@@ -166,6 +166,9 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "a bad demand": ((*TAINT, "--expect", "no-fun"), "--expect no-fun: not known"),
     "nodes named twice": (("--drain", "s1", "--nodes", "s2"), "named twice"),
     "an experiment and a taint": (("some.yaml", *TAINT), "leave --nodes, --taint and the like out"),
+    "an end alone": (("--window", "30", "--nodes", "s1"), "say what is to be done"),
+    "an end before the start": ((*TAINT, "--window", "-1"), "--window -1: seconds are needed, 0 or more"),
+    "an end that never comes": ((*TAINT, "--window", "inf"), "--window inf: seconds are needed"),
     "a world and a lab": ((*TAINT, "--lab", "x"), "--world is a world already"),
 }
 
@@ -191,13 +194,15 @@ def test_text_fits_a_screen_and_says_the_gravest_first(world: Path, capsys: pyte
 
 
 def test_text_on_a_terminal_is_a_table(world: Path) -> None:
-    from harness.impact import Change, assess, evictions_by
+    from harness.faults.taint import TaintFault
+    from harness.impact import assess, evictions_by
+    from harness.model.planned_fault import timed
     from harness.model.taints import Effect, Taint
     from harness.semantics.eviction.settings import Settings
 
-    seen = inventory(*OBJECTS)
-    change = Change(("s1",), (Taint("spot", Effect.NO_EXECUTE),))
-    picture = assess(seen, change, evictions_by(seen, change, Settings()), Settings())
+    seen, targets = inventory(*OBJECTS), ("s1",)
+    faults = timed([TaintFault(taint=Taint("spot", Effect.NO_EXECUTE))], targets)
+    picture = assess(seen, faults, targets, evictions_by(seen, faults, targets, Settings()), Settings())
     out = io.StringIO()
     print_plan(
         judge(picture, (EXPECTATIONS["no-pending"],), source="x", title="t"),
@@ -330,3 +335,35 @@ def test_an_experiment_is_planned_on_a_world(
     assert plan["world"]["source"] == "world.json.gz"
     leaving: list[dict[str, Any]] = plan["leaving"]
     assert "default/web-1" in {each["pod"] for each in leaving}, "what else is on the targets leaves too"
+
+
+def test_the_faults_of_an_experiment_keep_their_times(
+    tmp_path: Path, world: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """The taint comes 5 s into the phase and goes 10 s later; the cordon comes when the pods have left."""
+    path = write_experiment(tmp_path, pool="spot")
+    taint = '    - taint: {key: spot, value: "true", effect: NoExecute}\n'
+    later = taint + "      at: 5s\n      for: 10s\n    - cordon: {}\n      at: 20s\n"
+    path.write_text(EXPERIMENT.replace(taint, later))
+    _, plan = planned(capfdbinary, path)
+    jsonschema.validate(plan, SCHEMA)
+    assert plan["change"]["faults"] == ["taint spot=true:NoExecute at 5s for 10s", "cordon at 20s"]
+    assert plan["change"]["times"] == [[0, 10], [15, 25]]
+    assert plan["summary"]["replacements"]["pending"] == 2
+    reason = plan["leaving"][0]["replacement"]["reason"]
+    assert "unschedulable" not in reason, "the cordon is not on yet"
+    assert plan["unknown"] == [
+        "whether 2 replacements that are Pending when due find a node later: taint spot=true:NoExecute is on from "
+        "0 s to 10 s, cordon is on from 15 s to 25 s"
+    ]
+
+
+def test_a_window_is_the_end_of_the_nodes(world: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    _, plan = planned(capfdbinary, *TAINT, "--window", "120", "--world", world)
+    assert plan["change"]["faults"] == ["taint spot=true:NoExecute", "end of the node at 2m"]
+    assert plan["change"]["times"] == [[0, None], [120, None]]
+    assert next(f for f in plan["findings"] if f["kind"] == "grace")["detail"]["window_s"] == 120
+
+
+def test_times_are_left_out_when_all_is_at_once(world: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert set(planned(capfdbinary, *TAINT, "--world", world)[1]["change"]) == {"faults", "nodes"}

@@ -21,7 +21,7 @@ from harness.model.scenario import (
 from harness.model.taints import Effect, Operator, Taint, Toleration
 from harness.semantics.eviction import Settings, predict
 from harness.semantics.eviction.settings import BUSY
-from harness.semantics.eviction.variants import simulations
+from harness.semantics.eviction.variants import variants_of
 from harness.semantics.rules import RuleId
 
 SPOT = Taint("spot", Effect.NO_EXECUTE)
@@ -211,9 +211,9 @@ def test_writes_apart_are_seen_apart_even_by_a_busy_one() -> None:
     ],
 )
 def test_the_order_of_writes_is_varied_where_it_can_matter(writes: list[Write], number: int) -> None:
-    """1,500 nodes tainted at once are one course, not four."""
+    """1,500 nodes tainted at once are one simulation, not four."""
     nodes = tuple(ScenarioNode(name) for name in "abc")
-    assert len(simulations(Scenario(nodes, (), tuple(writes), 5.0), replace(Settings(), latency=BUSY))) == number
+    assert len(variants_of(Scenario(nodes, (), tuple(writes), 5.0), replace(Settings(), latency=BUSY))) == number
 
 
 TRAITS = {

@@ -137,14 +137,14 @@ def test_the_least_important_victim_is_chosen_and_budgets_are_spared() -> None:
     assert place(world, [(pod("p", cpu="2", **HIGH), 0.0)]).placements["p"].victims == ("default/plain",)
 
 
-def test_the_thrown_out_look_for_a_node_themselves() -> None:
+def test_the_preempted_look_for_a_node_themselves() -> None:
     world = [node("a"), node("b", cpu="1"), pod("old", "a", cpu="1", **LOW), pod("rest", "a", cpu="3", **HIGH)]
     placed = place(world, [(pod("p", cpu="900m", nodeSelector={HOST: "a"}, **HIGH), 0.0)], replaced=True)
     assert fates(placed) == {"default/old": "fits", "p": "preempts"}
     assert placed.placements["default/old"].node == "b"
 
 
-def test_a_pod_placed_before_may_be_thrown_out_again() -> None:
+def test_a_pod_placed_before_may_be_preempted_again() -> None:
     coming = [(pod("first", cpu="3"), 0.0), (pod("second", cpu="3", **HIGH), 1.0)]
     placed = place([node("a")], coming, replaced=True)
     assert fates(placed) == {"first": "pending", "second": "preempts"}

@@ -100,7 +100,7 @@ def test_empty_documents_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "column", "message", "mend"),
+    ("text", "line", "column", "message", "fix"),
     [
         ("a: 1\na: 2\n", 2, 1, "a is given twice, first in line 1", "keep one"),
         ("a: {b: 1, b: 2}\n", 1, 11, "b is given twice", "keep one"),
@@ -123,11 +123,11 @@ def test_empty_documents_are_left_out() -> None:
         ("a: " + "[" * (MAX_DEPTH + 1), 1, MAX_DEPTH + 3, "nested deeper", "flatten"),
     ],
 )
-def test_problem(text: str, line: int, column: int, message: str, mend: str) -> None:
+def test_problem(text: str, line: int, column: int, message: str, fix: str) -> None:
     (problem,) = parse(text, file="f").problems
     assert (problem.line, problem.column) == (line, column)
     assert message in problem.message
-    assert mend in problem.mend
+    assert fix in problem.fix
 
 
 def test_what_stands_before_a_syntax_error_is_kept() -> None:

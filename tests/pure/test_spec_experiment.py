@@ -71,7 +71,7 @@ def meant(text: str) -> Experiment:
 
 
 def problems(text: str) -> list[str]:
-    """``line:column: message (mend)`` of each problem."""
+    """``line:column: message (fix)`` of each problem."""
     return [str(problem).removeprefix("f.yaml:") for problem in examine_text(text, Path("f.yaml")).problems]
 
 

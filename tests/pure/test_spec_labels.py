@@ -91,10 +91,10 @@ def test_no_key(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "mend"),
+    ("text", "fix"),
     [("My Web", "write my-web"), ("web_1", "write web-1"), ("-web-", "write web"), ("---", ""), ("x" * 64, "shorten")],
 )
-def test_no_name(text: str, mend: str) -> None:
+def test_no_name(text: str, fix: str) -> None:
     with pytest.raises(BadValue) as error:
         labels.dns_label(text)
-    assert mend in error.value.mend
+    assert fix in error.value.fix

@@ -1,4 +1,4 @@
-"""Single values: what is accepted, what it means, and the mend for what is not."""
+"""Single values: what is accepted, what it means, and the fix for what is not."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_duration(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message", "mend"),
+    ("text", "message", "fix"),
     [
         ("5", "needs a unit", "write 5s"),
         ("0", "needs a unit", "write 0s"),
@@ -54,11 +54,11 @@ def test_duration(text: str, seconds: float) -> None:
         ("9" * 60 + "h", "longer than a day", "unit"),
     ],
 )
-def test_no_duration(text: str, message: str, mend: str) -> None:
+def test_no_duration(text: str, message: str, fix: str) -> None:
     with pytest.raises(BadValue) as error:
         values.duration_s(text)
     assert message in error.value.message
-    assert mend in error.value.mend
+    assert fix in error.value.fix
 
 
 @given(st.integers(min_value=0, max_value=86_400_000))
@@ -84,7 +84,7 @@ def test_rate(text: str, per_s: float, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message", "mend"),
+    ("text", "message", "fix"),
     [
         ("100", "how many per", "write 100/s"),
         ("100rps", "how many per", "write 100/s"),
@@ -99,11 +99,11 @@ def test_rate(text: str, per_s: float, shown: str) -> None:
         ("100001/s", "more than one machine", ""),
     ],
 )
-def test_no_rate(text: str, message: str, mend: str) -> None:
+def test_no_rate(text: str, message: str, fix: str) -> None:
     with pytest.raises(BadValue) as error:
         values.rate_per_s(text)
     assert message in error.value.message
-    assert mend in error.value.mend
+    assert fix in error.value.fix
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_url(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message", "mend"),
+    ("text", "message", "fix"),
     [
         ("web.default.svc", "not an http address", "write http://web.default.svc"),
         ("web:80/x", "not an http address", "write http://web:80/x"),
@@ -142,12 +142,12 @@ def test_url(text: str) -> None:
         ("http://web..svc/", "not an address", "write it like"),
     ],
 )
-def test_no_url(text: str, message: str, mend: str) -> None:
+def test_no_url(text: str, message: str, fix: str) -> None:
     with pytest.raises(BadValue) as error:
         values.http_url(text)
     assert message in error.value.message
-    assert mend in error.value.mend
-    assert "http://http" not in error.value.mend
+    assert fix in error.value.fix
+    assert "http://http" not in error.value.fix
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_goal(text: str, goal: values.Goal) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message", "mend"),
+    ("text", "message", "fix"),
     [
         ("latency < 250ms", "compared with <=", "write latency <= 250ms"),
         ("latency >= 250ms", "compared with <=", "write latency <= 250ms"),
@@ -175,11 +175,11 @@ def test_goal(text: str, goal: values.Goal) -> None:
         ("p99 < 1s", "what a good request is", "success"),
     ],
 )
-def test_no_goal(text: str, message: str, mend: str) -> None:
+def test_no_goal(text: str, message: str, fix: str) -> None:
     with pytest.raises(BadValue) as error:
         values.goal(text)
     assert message in error.value.message
-    assert mend in error.value.mend
+    assert fix in error.value.fix
 
 
 @pytest.mark.parametrize("text", ["kube-apiserver=--v=4", "kubelet=--feature-gates=A=true,B=false", "etcd=--debug"])
@@ -188,7 +188,7 @@ def test_lab_flag(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "mend"),
+    ("text", "fix"),
     [
         ("kube-api-server=--v=4", "did you mean kube-apiserver?"),
         ("kube-apiserver=v=4", "write kube-apiserver=--v=4"),
@@ -197,19 +197,19 @@ def test_lab_flag(text: str) -> None:
         ("kube-apiserver", "write kube-controller-manager=--kube-api-qps=50"),
     ],
 )
-def test_no_lab_flag(text: str, mend: str) -> None:
+def test_no_lab_flag(text: str, fix: str) -> None:
     with pytest.raises(BadValue) as error:
         values.lab_flag(text)
-    assert mend in error.value.mend
+    assert fix in error.value.fix
 
 
 @pytest.mark.parametrize(
-    ("word", "mend"),
+    ("word", "fix"),
     [
         ("noexecute", "did you mean NoExecute?"),
         ("NoExcute", "did you mean NoExecute?"),
         ("Evict", "one of: NoSchedule, NoExecute"),
     ],
 )
-def test_did_you_mean(word: str, mend: str) -> None:
-    assert did_you_mean(word, ("NoSchedule", "NoExecute")) == mend
+def test_did_you_mean(word: str, fix: str) -> None:
+    assert did_you_mean(word, ("NoSchedule", "NoExecute")) == fix

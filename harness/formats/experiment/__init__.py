@@ -1,4 +1,4 @@
-"""Files as users write them, read strictly: every problem at once, each at file:line:column with the mend.
+"""Files as users write them, read strictly: every problem at once, each at file:line:column with the fix.
 
 Data runs: text -> `document` (nodes with positions) -> `read` along the declaration in `fields` (values by path) ->
 `semantic` and `workload` (checks across keys and files) -> `experiment` (the model). `schema` and `reference` are made

@@ -221,7 +221,7 @@ def _spec_shape(kinds: Kinds) -> Record:
             ),
             Field("expect", "expect", EXPECT, "What must hold."),
             Field("guard", "guard", GUARD, "When to stop early."),
-            Field("lab", "lab", LAB, "Wishes for the lab."),
+            Field("lab", "lab", LAB, "What the lab must have."),
         ),
         Spec,
         slips={"workloads": "write workload", "steps": "write faults", "description": "it belongs into metadata"},

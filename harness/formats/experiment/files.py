@@ -125,8 +125,8 @@ def _only_document(parsed: Parsed, problems: Problems) -> Node | None:
         return None
     kind = first.get("kind") if isinstance(first, Table) else None
     if isinstance(kind, Scalar) and isinstance(kind.value, str) and kind.value != KIND:
-        mend = f"write kind: {KIND}" if kind.value.lower() == KIND.lower() else "name an experiment file"
-        problems.add(kind.at, f"kind is {shorten(kind.value)}, not {KIND}", mend)
+        fix = f"write kind: {KIND}" if kind.value.lower() == KIND.lower() else "name an experiment file"
+        problems.add(kind.at, f"kind is {shorten(kind.value)}, not {KIND}", fix)
         return None
     return first
 

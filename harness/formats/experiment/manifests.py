@@ -86,7 +86,7 @@ def _manifests(node: Node, problems: Problems) -> list[Manifest]:
     if metadata.get("generateName") and not metadata.get("name"):
         problems.add(
             metadata.place_of("generateName"),
-            "generateName leaves the name to the server, but a run takes off what it applied by name",
+            "generateName leaves the name to the server, but a run removes what it applied by name",
             "write name",
         )
         return []
@@ -157,8 +157,8 @@ def _check_texts(node: Table, kind: str, problems: Problems) -> None:
     """Wherever the API takes only text, in the object and in the pod it makes."""
     for name, value in _texts(node, kind):
         if not (isinstance(value, Scalar) and isinstance(value.value, str)):
-            mend = f'quote it: "{value.text}"' if isinstance(value, Scalar) else ""
-            problems.add(value.at, f"{name}: the API server takes only text here, found {describe(value)}", mend)
+            fix = f'quote it: "{value.text}"' if isinstance(value, Scalar) else ""
+            problems.add(value.at, f"{name}: the API server takes only text here, found {describe(value)}", fix)
 
 
 def _texts(node: Table, kind: str) -> Iterator[tuple[str, Node]]:

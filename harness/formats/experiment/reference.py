@@ -54,8 +54,8 @@ _RULES = """## Rules that need more than one key
   only with `Exists`; `Gt` and `Lt` with a plain whole number. A `tolerations` fault finds pods in the workload and
   keeps what they already tolerate.
 - A taint `node.kubernetes.io/...:NoSchedule` with the key of a node condition is refused: the node lifecycle
-  controller takes it off within milliseconds. With `NoExecute` it is allowed: `not-ready` and `unreachable` are taken
-  off within seconds, too late for the pods.
+  controller removes it within milliseconds. With `NoExecute` it is allowed: `not-ready` and `unreachable` are removed
+  within seconds, too late for the pods.
 
 ## Metrics
 

@@ -1,4 +1,4 @@
-"""What no single key can be blamed for: checks over values that are each well formed, with the place and the mend.
+"""What no single key can be blamed for: checks over values that are each well formed, with the place and the fix.
 
 Each check takes what could be read (`Reading`) and skips what could not, so that one slip does not hide another.
 """

@@ -62,7 +62,7 @@ def _absent(file: Path) -> str:
 
 
 def _closest(folder: Path, written: str) -> str:
-    """The mend: a file beside it with nearly that name, or how paths count."""
+    """The fix: a file beside it with nearly that name, or how paths count."""
     if is_folder(folder / written):
         return "name the files in it"
     try:
@@ -79,7 +79,7 @@ _MAX_LOOKED_AT = 200
 
 
 def _check_unique(manifests: Iterable[Manifest], problems: Problems) -> None:
-    """One object applied twice would be one object, and taken off once."""
+    """One object applied twice would be one object, and removed once."""
     seen: dict[tuple[str, str, str, str], Manifest] = {}
     for manifest in manifests:
         group = manifest.api_version.rpartition("/")[0]

@@ -40,7 +40,7 @@ class RecoveryContext:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What came of it, one clean line each. `undone`: what was taken off. `left_alone`: what somebody else changed
+    """What came of it, one clean line each. `undone`: what was reverted. `left_alone`: what somebody else changed
     since. `remaining`: what is still there or not known, with why. `notes`: what else is to be said. `refused`: why
     nothing was undone; `remaining` then is what would have been.
     """

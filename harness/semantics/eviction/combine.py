@@ -1,4 +1,4 @@
-"""From the courses of a scenario to its forecast: what they have in common, and the hull of their instants."""
+"""From the simulations of a scenario to its forecast: what they have in common, and the hull of their instants."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ class Forecast:
         Additions to the format: `because` for each pod; `earlier`, the objects that had the name before, where there
         were any; `maybe_refused`, where a write may or may not be refused.
         """
-        lives: dict[str, list[dict[str, Any]]] = {}
+        sim_pods: dict[str, list[dict[str, Any]]] = {}
         for prediction in self.predictions:
-            lives.setdefault(prediction.pod, []).append(_plain(prediction))
-        pods = {name: latest | ({"earlier": before} if before else {}) for name, (*before, latest) in lives.items()}
+            sim_pods.setdefault(prediction.pod, []).append(_plain(prediction))
+        pods = {name: latest | ({"earlier": before} if before else {}) for name, (*before, latest) in sim_pods.items()}
         maybe = [refusal.index for refusal in self.refusals if not refusal.certain]
         out: dict[str, Any] = {"version": 1, "pods": pods, "refused": list(self.refused)}
         return out | ({"maybe_refused": maybe} if maybe else {})
@@ -80,46 +80,46 @@ def _plain(prediction: Prediction) -> dict[str, Any]:
     return out | {"rule": str(prediction.rule), "because": prediction.because}
 
 
-def combine(scenario: Scenario, settings: Settings, courses: Sequence[Simulation]) -> Forecast:
-    """`courses` (at least one) have run."""
+def combine(scenario: Scenario, settings: Settings, simulations: Sequence[Simulation]) -> Forecast:
+    """`simulations` (at least one) have run."""
     return Forecast(
-        predictions=_predictions(scenario, settings, courses),
-        refusals=_refusals(courses),
-        taintings=_taintings(courses),
+        predictions=_predictions(scenario, settings, simulations),
+        refusals=_refusals(simulations),
+        taintings=_taintings(simulations),
     )
 
 
-def _predictions(scenario: Scenario, settings: Settings, courses: Sequence[Simulation]) -> tuple[Prediction, ...]:
+def _predictions(scenario: Scenario, settings: Settings, simulations: Sequence[Simulation]) -> tuple[Prediction, ...]:
     out: list[Prediction] = []
-    first = courses[0].cluster
-    views = [Horizon(settings, scenario.until_s) for _ in courses]
-    names = dict.fromkeys(name for course in courses for name in course.cluster.names)
+    first = simulations[0].cluster
+    views = [Horizon(settings, scenario.until_s) for _ in simulations]
+    names = dict.fromkeys(name for simulation in simulations for name in simulation.cluster.names)
     for name in names:
-        lives = first.names.get(name, [])
-        if any(len(course.cluster.names.get(name, [])) != len(lives) for course in courses[1:]):
-            out.append(_muddled(name, courses))
+        sim_pods = first.names.get(name, [])
+        if any(len(simulation.cluster.names.get(name, [])) != len(sim_pods) for simulation in simulations[1:]):
+            out.append(_muddled(name, simulations))
             continue
-        for number, life in enumerate(lives):
-            is_last = number == len(lives) - 1
+        for number, sim_pod in enumerate(sim_pods):
+            is_last = number == len(sim_pods) - 1
             endings = [
-                _ending(course, view, course.cluster.names[name][number], is_last=is_last)
-                for course, view in zip(courses, views, strict=True)
+                _ending(simulation, view, simulation.cluster.names[name][number], is_last=is_last)
+                for simulation, view in zip(simulations, views, strict=True)
             ]
-            out.append(_prediction(life, _common(endings, courses, scenario)))
+            out.append(_prediction(sim_pod, _common(endings, simulations, scenario)))
     for index, write in enumerate(scenario.writes):
         if isinstance(write, CreatePod) and write.pod.key not in names:
             names[write.pod.key] = None
-            out.append(_never(index, write, courses[0]))
+            out.append(_never(index, write, simulations[0]))
     return tuple(out)
 
 
-def _ending(course: Simulation, view: Horizon, life: SimPod, *, is_last: bool) -> PodOutcome:
-    muddled = is_last and life.key in course.cluster.muddled
-    return pod_outcome(life, view, countdown_s=course.eviction.countdown_of(life), muddled=muddled)
+def _ending(simulation: Simulation, view: Horizon, sim_pod: SimPod, *, is_last: bool) -> PodOutcome:
+    muddled = is_last and sim_pod.key in simulation.cluster.muddled
+    return pod_outcome(sim_pod, view, countdown_s=simulation.eviction.countdown_of(sim_pod), muddled=muddled)
 
 
-def _common(endings: Sequence[PodOutcome], courses: Sequence[Simulation], scenario: Scenario) -> PodOutcome:
-    """What all courses agree on; evictions are enclosed in one interval."""
+def _common(endings: Sequence[PodOutcome], simulations: Sequence[Simulation], scenario: Scenario) -> PodOutcome:
+    """What all simulations agree on; evictions are enclosed in one interval."""
     first = endings[0]
     if len(endings) == 1:
         return first
@@ -133,7 +133,11 @@ def _common(endings: Sequence[PodOutcome], courses: Sequence[Simulation], scenar
     for each in endings:
         if each.outcome is Outcome.UNSURE:
             return each
-    as_written = {e.outcome for e, course in zip(endings, courses, strict=True) if course.sight is Ordering.AS_WRITTEN}
+    as_written = {
+        e.outcome
+        for e, simulation in zip(endings, simulations, strict=True)
+        if simulation.ordering is Ordering.AS_WRITTEN
+    }
     if len(as_written) == 1:
         rule = RuleId.SEEN_TOGETHER
     elif any(isinstance(write, Restart) for write in scenario.writes):
@@ -145,11 +149,11 @@ def _common(endings: Sequence[PodOutcome], courses: Sequence[Simulation], scenar
     return PodOutcome(Outcome.UNSURE, rule, " | ".join(by_outcome.values()))
 
 
-def _prediction(life: SimPod, end: PodOutcome) -> Prediction:
+def _prediction(sim_pod: SimPod, end: PodOutcome) -> Prediction:
     return Prediction(
-        pod=life.key,
-        uid=life.pod.uid,
-        node=life.pod.node,
+        pod=sim_pod.key,
+        uid=sim_pod.pod.uid,
+        node=sim_pod.pod.node,
         outcome=end.outcome,
         earliest_s=end.earliest_s,
         latest_s=end.latest_s,
@@ -158,34 +162,34 @@ def _prediction(life: SimPod, end: PodOutcome) -> Prediction:
     )
 
 
-def _muddled(name: str, courses: Sequence[Simulation]) -> Prediction:
-    """The courses do not even agree on how many objects of that name there were."""
-    life = next(course.cluster.names[name][-1] for course in courses if name in course.cluster.names)
+def _muddled(name: str, simulations: Sequence[Simulation]) -> Prediction:
+    """The simulations do not even agree on how many objects of that name there were."""
+    sim_pod = next(simulation.cluster.names[name][-1] for simulation in simulations if name in simulation.cluster.names)
     because = "whether the later pod of that name could be created depends on when the earlier one left"
-    return _prediction(life, PodOutcome(Outcome.UNSURE, RuleId.RACE_FOR_NAME, because))
+    return _prediction(sim_pod, PodOutcome(Outcome.UNSURE, RuleId.RACE_FOR_NAME, because))
 
 
-def _never(index: int, write: CreatePod, course: Simulation) -> Prediction:
+def _never(index: int, write: CreatePod, simulation: Simulation) -> Prediction:
     pod = write.pod
-    if index in course.refused:
-        rule, because = course.refused[index][0], f"write {index} is refused by the API server"
+    if index in simulation.refused:
+        rule, because = simulation.refused[index][0], f"write {index} is refused by the API server"
     else:
         rule, because = RuleId.NOT_YET_DUE, f"write {index} comes after the last look"
     return Prediction(pod.key, pod.uid, pod.node, Outcome.NEVER_CREATED, None, None, rule, because)
 
 
-def _refusals(courses: Sequence[Simulation]) -> tuple[Refusal, ...]:
+def _refusals(simulations: Sequence[Simulation]) -> tuple[Refusal, ...]:
     out: list[Refusal] = []
-    for index in sorted({index for course in courses for index in course.refused}):
-        found = [course.refused.get(index) for course in courses]
+    for index in sorted({index for simulation in simulations for index in simulation.refused}):
+        found = [simulation.refused.get(index) for simulation in simulations]
         rule = next(each[0] for each in found if each is not None)
         out.append(Refusal(index, rule, all(each is not None and each[1] for each in found)))
     return tuple(out)
 
 
-def _taintings(courses: Sequence[Simulation]) -> tuple[Tainting, ...]:
+def _taintings(simulations: Sequence[Simulation]) -> tuple[Tainting, ...]:
     out: list[Tainting] = []
-    for node, taint in dict.fromkeys(key for course in courses for key in course.tainted_s):
-        at = [course.tainted_s[node, taint] for course in courses if (node, taint) in course.tainted_s]
-        out.append(Tainting(node, taint, min(at), max(at), certain=len(at) == len(courses)))
+    for node, taint in dict.fromkeys(key for simulation in simulations for key in simulation.tainted_s):
+        at = [simulation.tainted_s[node, taint] for simulation in simulations if (node, taint) in simulation.tainted_s]
+        out.append(Tainting(node, taint, min(at), max(at), certain=len(at) == len(simulations)))
     return tuple(out)

@@ -18,7 +18,7 @@ from harness.model.scenario import (
     StopHeartbeat,
 )
 from harness.semantics.eviction.settings import Settings
-from harness.semantics.eviction.variants import simulations
+from harness.semantics.eviction.variants import variants_of
 
 MAX_WORK = 8_000_000
 """Units of `work` that an answer within 5 s may cost (about 0.2 µs each, on a machine that has other things to do)."""
@@ -28,7 +28,8 @@ _VISIT = 10
 
 def work(scenario: Scenario, settings: Settings) -> int:
     """How much is to be done, in comparisons of a taint with a toleration: after each write to a node every pod on it
-    is looked at, after each restart every pod, all of it once a course. An upper bound: pods that have left count too.
+    is looked at, after each restart every pod, all of it once in each simulation. An upper bound: pods that have left
+    count too.
     """
     pods = [*scenario.pods, *(write.pod for write in scenario.writes if isinstance(write, CreatePod))]
     on_node = Counter(pod.node for pod in pods)
@@ -51,4 +52,4 @@ def work(scenario: Scenario, settings: Settings) -> int:
                 pass  # one object, looked at once: counted above
             case _ as never:
                 assert_never(never)
-    return total * len(simulations(scenario, settings))
+    return total * len(variants_of(scenario, settings))

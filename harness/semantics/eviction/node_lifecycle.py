@@ -74,7 +74,7 @@ class NodeLifecycleController:
         self,
         cluster: SimCluster,
         settings: Settings,
-        chance: Variant,
+        variant: Variant,
         *,
         write: Callable[[SimNode, tuple[Taint, ...], float], None],
         later: Callable[[float], None],
@@ -82,7 +82,7 @@ class NodeLifecycleController:
         """It knows all nodes of time 0 already."""
         self._cluster = cluster
         self._flags = settings.nodes
-        self._chance = chance
+        self._variant = variant
         self._write = write
         self._later = later
         self._zones = {node.zone: Zone(self._flags.rate_per_s) for node in cluster.nodes.values()}
@@ -103,7 +103,7 @@ class NodeLifecycleController:
         What counts is the first pass that saw the last renewal, by the controller's own clock.
         """
         node.silent_since_s = at_s
-        heard_s = at_s - self._chance.lease_s
+        heard_s = at_s - self._variant.lease_s
         periods = ceil((heard_s - pass_s) / self._flags.period_s - 1e-9)
         node.probed_s = pass_s + periods * self._flags.period_s
 
@@ -126,7 +126,7 @@ class NodeLifecycleController:
         for node in self._present():
             fresh = self._update_health(node, at_s) or fresh
             self._judge(node, at_s)
-        if self._chance.late:
+        if self._variant.late:
             self._handle_disruption(at_s)
             # The queue may be looked at before the status just written is seen; the next pass then fills it again.
             self._later(at_s + self._flags.taint_tick_s + (self._flags.period_s if fresh else 0.0))
@@ -137,15 +137,15 @@ class NodeLifecycleController:
     def drain(self, at_s: float) -> None:
         """Taint the nodes that wait, as far as their zone's tokens go.
 
-        Which of several goes first is not known: in an early course all go with the first token, in a late one with the
-        last, so that the two enclose every order.
+        Which of several goes first is not known: in an early variant all go with the first token, in a late one with
+        the last, so that the two enclose every order.
         """
         for zone in self._zones.values():
             zone.refill(at_s)
             while zone.queue and zone.rate_per_s > 0 and zone.tokens >= 1.0 - 1e-9:
                 zone.tokens -= 1.0
                 zone.granted += 1
-                if not self._chance.late or zone.granted >= len(zone.queue):
+                if not self._variant.late or zone.granted >= len(zone.queue):
                     zone.tokens -= len(zone.queue) - zone.granted
                     self._taint_all(zone, at_s)
             if zone.queue and zone.rate_per_s > 0:
@@ -167,7 +167,7 @@ class NodeLifecycleController:
         if node.silent_since_s is None:
             return False
         silent_s = at_s - node.probed_s
-        edge_s = 1e-6 if self._chance.late else -1e-6
+        edge_s = 1e-6 if self._variant.late else -1e-6
         if silent_s <= self._flags.grace_s + edge_s or node.ready is ConditionStatus.UNKNOWN:
             return False
         for kind in _OVERWRITTEN:
@@ -188,7 +188,7 @@ class NodeLifecycleController:
             zone.queue[node.name] = None
 
     def _swap(self, node: SimNode, at_s: float) -> None:
-        """Put on the one that fits, then take off the other: two writes, never a gap."""
+        """Add the one that fits, then remove the other: two writes, never a gap."""
         wanted = _NOEXECUTE[node.ready]
         if not any(taint.identity == (wanted, Effect.NO_EXECUTE) for taint in node.taints):
             self._write(node, (*node.taints, Taint(wanted, Effect.NO_EXECUTE)), at_s)

@@ -77,10 +77,10 @@ class NodeLifecycle:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """A control plane. `minor`: of Kubernetes 1. `gates`: on in kube-controller-manager; `api_gates`: on in
-    kube-apiserver. `kcm_qps`, `kcm_burst`: --kube-api-qps and --kube-api-burst of
-    kube-controller-manager. `default_toleration_s`: what the DefaultTolerationSeconds admission adds for not-ready and
-    unreachable (upstream 300); None when it is off, as it is for write scripts. `evicts`: the taint-eviction-controller
-    runs (``--controllers=*,-taint-eviction-controller`` turns it off, while nodes are still tainted).
+    kube-apiserver. `kcm_qps`, `kcm_burst`: --kube-api-qps and --kube-api-burst of kube-controller-manager.
+    `default_toleration_s`: what the DefaultTolerationSeconds admission adds for not-ready and unreachable (upstream
+    300); None when it is off, as it is for write scripts. `evicts`: the taint-eviction-controller runs
+    (``--controllers=*,-taint-eviction-controller`` turns it off, while nodes are still tainted).
     """
 
     minor: int = 35

@@ -49,7 +49,7 @@ class Cause:
 class SimPod:
     """One pod object from creation on; a name may have several after each other. Times in seconds after time 0.
 
-    `due_s`, `rush`, `cause`: its deletion by taint, from the instant it cannot be taken back. `deleted_s`,
+    `due_s`, `burst`, `cause`: its deletion by taint, from the instant it cannot be taken back. `deleted_s`,
     `deleted_rule`: deleted by something else. `maybe`, `maybe_rule`: it may have been evicted in that interval already,
     because of a race; the rest tells what became of it if not. `decision`: the controller's latest about it.
     """
@@ -58,7 +58,7 @@ class SimPod:
     tolerations: tuple[Toleration, ...]
     born_s: float
     due_s: float | None = None
-    rush: DeleteBurst | None = None
+    burst: DeleteBurst | None = None
     cause: Cause | None = None
     withdrawn_s: float | None = None
     deleted_s: float | None = None
@@ -83,8 +83,8 @@ class SimPod:
             return Presence.MAYBE
         if self.deleted_s is not None:
             return Presence.GONE if at_s >= self.deleted_s + grace_s else Presence.MAYBE
-        if self.due_s is not None and self.rush is not None:
-            if at_s > self.rush.done_s + grace_s:
+        if self.due_s is not None and self.burst is not None:
+            if at_s > self.burst.done_s + grace_s:
                 return Presence.GONE
             return Presence.HERE if at_s < self.due_s - latency.early_s else Presence.MAYBE
         if self.maybe is not None and at_s >= self.maybe[0] - latency.early_s:
@@ -124,7 +124,7 @@ def sim_node(node: ScenarioNode) -> SimNode:
 
 
 class SimCluster:
-    """All nodes by name and all lives by pod name, the latest last."""
+    """All nodes by name and all pod objects by pod name, the latest last."""
 
     def __init__(self, nodes: tuple[ScenarioNode, ...], pods: tuple[ScenarioPod, ...], *, born_s: float) -> None:
         """The pods of time 0 were bound at `born_s`."""
@@ -134,19 +134,19 @@ class SimCluster:
         self._on_node: dict[str, dict[str, SimPod]] = {}
         self._lists: dict[tuple[Toleration, ...], tuple[Toleration, ...]] = {}
         for pod in pods:
-            life = self.add(pod, pod.tolerations, born_s)
+            sim_pod = self.add(pod, pod.tolerations, born_s)
             if PodTrait.TERMINATING in pod.traits:
-                life.deleted_s, life.deleted_rule = born_s, RuleId.ALREADY_TERMINATING
+                sim_pod.deleted_s, sim_pod.deleted_rule = born_s, RuleId.ALREADY_TERMINATING
 
     def add(self, pod: ScenarioPod, tolerations: tuple[Toleration, ...], at_s: float) -> SimPod:
         """A new object; whatever had its name before is no longer on its node."""
-        life = SimPod(pod, self.shared(tolerations), at_s)
+        sim_pod = SimPod(pod, self.shared(tolerations), at_s)
         before = self.names.setdefault(pod.key, [])
         if before:
             self.leave(before[-1])
-        before.append(life)
-        self._on_node.setdefault(pod.node, {})[pod.key] = life
-        return life
+        before.append(sim_pod)
+        self._on_node.setdefault(pod.node, {})[pod.key] = sim_pod
+        return sim_pod
 
     def shared(self, tolerations: tuple[Toleration, ...]) -> tuple[Toleration, ...]:
         """An equal list, the same object for all who have it: what is decided for one holds for all."""
@@ -154,20 +154,20 @@ class SimCluster:
 
     def latest(self, key: str) -> SimPod | None:
         """The latest object of that name, there or gone; None if there never was one."""
-        lives = self.names.get(key)
-        return lives[-1] if lives else None
+        sim_pods = self.names.get(key)
+        return sim_pods[-1] if sim_pods else None
 
-    def leave(self, life: SimPod) -> None:
+    def leave(self, sim_pod: SimPod) -> None:
         """The object is gone: its node has one pod less."""
-        here = self._on_node.get(life.pod.node, {})
-        if here.get(life.key) is life:
-            del here[life.key]
+        here = self._on_node.get(sim_pod.pod.node, {})
+        if here.get(sim_pod.key) is sim_pod:
+            del here[sim_pod.key]
 
     def on_node(self, name: str) -> list[SimPod]:
         """The pods bound to that node, in the order they came; those whose deletion is not certain yet among them."""
         return list(self._on_node.get(name, {}).values())
 
-    def lives(self) -> Iterator[SimPod]:
+    def sim_pods(self) -> Iterator[SimPod]:
         """Every object there ever was, by name in order of first appearance."""
-        for lives in self.names.values():
-            yield from lives
+        for sim_pods in self.names.values():
+            yield from sim_pods

@@ -1,4 +1,4 @@
-"""One possible course of a scenario: an event loop over its writes, countdowns, passes and restarts."""
+"""One simulation of a scenario: an event loop over its writes, countdowns, passes and restarts."""
 
 from __future__ import annotations
 
@@ -69,39 +69,39 @@ class Simulation:
     first put which NoExecute taint on which node.
     """
 
-    def __init__(self, scenario: Scenario, settings: Settings, chance: Variant) -> None:
+    def __init__(self, scenario: Scenario, settings: Settings, variant: Variant) -> None:
         """Nothing happens before `run`."""
         self._scenario = scenario
         self._settings = settings
-        self._chance = chance
+        self._variant = variant
         self._events: list[tuple[float, int, int, Callable[[float], None]]] = []
         self._order = count()
         self._up = True
         self._process = 0  # counts starts of kube-controller-manager; events of an earlier one are void
-        self._restarts = iter(chance.restarts_s)
-        self._pass_s = chance.pass_s
+        self._restarts = iter(variant.restarts_s)
+        self._pass_s = variant.pass_s
         self._orphaned: set[str] = set()
         self._sightings = Sightings()
         self.refused: dict[int, tuple[RuleId, bool]] = {}
         self.tainted_s: dict[tuple[str, Taint], float] = {}
-        self.cluster = SimCluster(scenario.nodes, scenario.pods, born_s=-chance.lead_s)
+        self.cluster = SimCluster(scenario.nodes, scenario.pods, born_s=-variant.lead_s)
         self.eviction = TaintEviction(self.cluster, settings, lambda at_s: self._at(at_s, self.eviction.fire))
         self._lifecycle = NodeLifecycleController(
             self.cluster,
             settings,
-            chance,
+            variant,
             write=self._write_of_lifecycle,
             later=lambda at_s: self._at(at_s, self._lifecycle.drain, same_process=True),
         )
 
     @property
-    def sight(self) -> Ordering:
-        """How this course has writes back to back seen."""
-        return self._chance.sight
+    def ordering(self) -> Ordering:
+        """How this simulation has writes back to back seen."""
+        return self._variant.ordering
 
     def run(self) -> None:
         """Everything up to the scenario's last look."""
-        self.eviction.sync(-self._chance.lead_s, Origin.NODE)
+        self.eviction.sync(-self._variant.lead_s, Origin.NODE)
         for group in groups(self._scenario, self._settings):
             self._plan(group)
         if self._pass_s is not None:
@@ -129,19 +129,21 @@ class Simulation:
         self._lifecycle.run_pass(at_s)
 
     def _plan(self, group: tuple[int, ...]) -> None:
-        """Writes that may be seen together, in the order that this course has them seen."""
+        """Writes that may be seen together, in the order that this simulation has them seen."""
         writes = self._scenario.writes
-        sight = self._chance.sight if len(group) > 1 else Ordering.AS_WRITTEN
-        if sight in (Ordering.NODES_FIRST, Ordering.PODS_FIRST):
-            first = (SetTaints, DeleteNode) if sight is Ordering.NODES_FIRST else (SetTolerations, CreatePod, DeletePod)
+        ordering = self._variant.ordering if len(group) > 1 else Ordering.AS_WRITTEN
+        if ordering in (Ordering.NODES_FIRST, Ordering.PODS_FIRST):
+            first = (
+                (SetTaints, DeleteNode) if ordering is Ordering.NODES_FIRST else (SetTolerations, CreatePod, DeletePod)
+            )
             order = sorted(group, key=lambda index: not isinstance(writes[index], first))
         else:
             order = list(group)
-        if sight is Ordering.AT_ONCE:
+        if ordering is Ordering.AT_ONCE:
             self._at(writes[group[0]].at_s, lambda _: self._sightings.hold(), priority=_WRITE)
         for place, index in zip(group, order, strict=True):
             self._at(writes[place].at_s, self._writer(index, writes[index]), priority=_WRITE)
-        if sight is Ordering.AT_ONCE:
+        if ordering is Ordering.AT_ONCE:
             self._at(writes[group[-1]].at_s, lambda _: self._sightings.release(), priority=_WRITE)
 
     def _writer(self, index: int, write: Write) -> Callable[[float], None]:
@@ -193,16 +195,16 @@ class Simulation:
         self._store_taints(node, taints, at_s, RuleId.HEALTHY_NODE_CLEANED)
 
     def _set_tolerations(self, index: int, write: SetTolerations, at_s: float) -> None:
-        life = self._found(index, write.pod, at_s)
-        if life is None:
+        sim_pod = self._found(index, write.pod, at_s)
+        if sim_pod is None:
             return
         new = self._defaulted(write.tolerations)
-        rule = admission.refuses_change(life.tolerations, new, compares=self._settings.admits_comparison)
+        rule = admission.refuses_change(sim_pod.tolerations, new, compares=self._settings.admits_comparison)
         if rule is not None:
             self._refuse(index, rule)
-        elif new != life.tolerations:
-            life.tolerations = self.cluster.shared(new)
-            self._sightings.see(f"pod {write.pod}", lambda: self.eviction.pod_changed(life, at_s, Origin.EDIT))
+        elif new != sim_pod.tolerations:
+            sim_pod.tolerations = self.cluster.shared(new)
+            self._sightings.see(f"pod {write.pod}", lambda: self.eviction.pod_changed(sim_pod, at_s, Origin.EDIT))
 
     def _create(self, index: int, write: CreatePod, at_s: float) -> None:
         pod, tolerations = write.pod, self._defaulted(write.pod.tolerations)
@@ -213,34 +215,34 @@ class Simulation:
         before = self.cluster.latest(pod.key)
         presence = before.presence(at_s, self._settings.latency) if before else Presence.GONE
         if presence is Presence.GONE and pod.key not in self.cluster.muddled:
-            life = self.cluster.add(pod, tolerations, at_s)
-            self._sightings.see(f"pod {pod.key}", lambda: self.eviction.pod_changed(life, at_s, Origin.BIRTH))
+            sim_pod = self.cluster.add(pod, tolerations, at_s)
+            self._sightings.see(f"pod {pod.key}", lambda: self.eviction.pod_changed(sim_pod, at_s, Origin.BIRTH))
             return
         self._refuse(index, RuleId.NAME_TAKEN, certain=presence is Presence.HERE)
         if presence is not Presence.HERE:
             self.cluster.muddled.add(pod.key)
 
     def _delete(self, index: int, write: DeletePod, at_s: float) -> None:
-        life = self._found(index, write.pod, at_s)
-        if life is not None:
-            self._end(life, at_s, RuleId.DELETED_BY_OTHERS)
+        sim_pod = self._found(index, write.pod, at_s)
+        if sim_pod is not None:
+            self._end(sim_pod, at_s, RuleId.DELETED_BY_OTHERS)
 
-    def _end(self, life: SimPod, at_s: float, rule: RuleId) -> None:
+    def _end(self, sim_pod: SimPod, at_s: float, rule: RuleId) -> None:
         """Something other than a taint deletes the pod; the first deletion is the one that counts."""
-        if life.deleted_s is None:
-            life.deleted_s, life.deleted_rule = at_s, rule
-            self._sightings.see(f"pod {life.key}", lambda: self.eviction.pod_deleted(life, at_s))
-        if life.pod.grace_s == 0:
-            self.cluster.leave(life)
+        if sim_pod.deleted_s is None:
+            sim_pod.deleted_s, sim_pod.deleted_rule = at_s, rule
+            self._sightings.see(f"pod {sim_pod.key}", lambda: self.eviction.pod_deleted(sim_pod, at_s))
+        if sim_pod.pod.grace_s == 0:
+            self.cluster.leave(sim_pod)
 
     def _found(self, index: int, key: str, at_s: float) -> SimPod | None:
         """The pod to write to; None when it is certainly not there (then the write is refused)."""
-        life = self.cluster.latest(key)
-        presence = life.presence(at_s, self._settings.latency) if life else Presence.GONE
+        sim_pod = self.cluster.latest(key)
+        presence = sim_pod.presence(at_s, self._settings.latency) if sim_pod else Presence.GONE
         if presence is not Presence.HERE or key in self.cluster.muddled:
             certain = presence is Presence.GONE and key not in self.cluster.muddled
             self._refuse(index, RuleId.NO_SUCH_OBJECT, certain=certain)
-        return None if presence is Presence.GONE else life
+        return None if presence is Presence.GONE else sim_pod
 
     def _defaulted(self, tolerations: tuple[Toleration, ...]) -> tuple[Toleration, ...]:
         seconds = self._settings.default_toleration_s
@@ -277,14 +279,14 @@ class Simulation:
     def _quarantine(self, name: str, at_s: float) -> None:
         """PodGC notices on its next pass, waits, and acts on the pass after that."""
         flags = self._settings.nodes
-        passes_s = 2 * flags.gc_s if self._chance.late else 0.0
+        passes_s = 2 * flags.gc_s if self._variant.late else 0.0
         self._at(at_s + flags.gc_quarantine_s + passes_s, lambda now_s: self._collect(name, now_s), same_process=True)
 
     def _collect(self, name: str, at_s: float) -> None:
         self._orphaned.discard(name)
-        for life in self.cluster.on_node(name):
-            if life.presence(at_s, self._settings.latency) is not Presence.GONE:
-                self._end(life, at_s, RuleId.NODE_GONE)
+        for sim_pod in self.cluster.on_node(name):
+            if sim_pod.presence(at_s, self._settings.latency) is not Presence.GONE:
+                self._end(sim_pod, at_s, RuleId.NODE_GONE)
 
     def _kubelet(self, write: StopHeartbeat | StartHeartbeat | SetCondition, at_s: float) -> None:
         node = self.cluster.nodes.get(write.node)
@@ -294,7 +296,7 @@ class Simulation:
             case StopHeartbeat():
                 self._lifecycle.heartbeats_stopped(node, at_s, self._next_pass(at_s))
             case StartHeartbeat():
-                delay_s = self._settings.nodes.lease_s if self._chance.late else 0.0
+                delay_s = self._settings.nodes.lease_s if self._variant.late else 0.0
                 self._at(at_s + delay_s, lambda now_s: self._back(node, now_s))
             case SetCondition(type=kind, status=status):
                 node.conditions[kind] = status

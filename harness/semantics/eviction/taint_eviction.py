@@ -24,7 +24,7 @@ from harness.semantics.rules import RuleId
 class EvictionTimer:
     """One running countdown. `kept`: something came that would have set another one."""
 
-    life: SimPod
+    sim_pod: SimPod
     begun_s: float
     fire_s: float
     decision: Decision
@@ -65,13 +65,13 @@ class TaintEviction:
         """The process dies: countdowns and deletions that wait are lost."""
         race_s = self._settings.latency.early_s
         for timer in self._timers.values():
-            timer.life.counted_before_restart = True
+            timer.sim_pod.counted_before_restart = True
             if timer.fire_s <= at_s + race_s:
-                self._may_have_gone(timer.life, timer.fire_s, at_s + race_s, RuleId.RACE_WITH_RESTART)
-        for life in self._cluster.lives():
-            if life.due_s is not None and life.rush is not None and life.rush.done_s > at_s:
-                self._may_have_gone(life, life.due_s, at_s + race_s, RuleId.RACE_WITH_RESTART)
-                life.due_s = life.rush = life.cause = None
+                self._may_have_gone(timer.sim_pod, timer.fire_s, at_s + race_s, RuleId.RACE_WITH_RESTART)
+        for sim_pod in self._cluster.sim_pods():
+            if sim_pod.due_s is not None and sim_pod.burst is not None and sim_pod.burst.done_s > at_s:
+                self._may_have_gone(sim_pod, sim_pod.due_s, at_s + race_s, RuleId.RACE_WITH_RESTART)
+                sim_pod.due_s = sim_pod.burst = sim_pod.cause = None
         self._up = False
         self._timers.clear()
         self._tainted.clear()
@@ -81,138 +81,138 @@ class TaintEviction:
         if not self._up:
             return
         taints = deciding.no_execute(node.taints)
-        lives = self._cluster.on_node(node.name)
+        sim_pods = self._cluster.on_node(node.name)
         if not taints:
             self._tainted.pop(node.name, None)
-            for life in lives:
-                self._cancel(life, at_s, why)
+            for sim_pod in sim_pods:
+                self._cancel(sim_pod, at_s, why)
             return
         self._tainted[node.name] = taints
-        self._look_at(lives, taints, at_s, Origin.NODE)
+        self._look_at(sim_pods, taints, at_s, Origin.NODE)
 
     def node_deleted(self, name: str) -> None:
         """The Node object is gone: its countdowns run on, its pods are not looked at any more."""
         self._tainted.pop(name, None)
 
-    def pod_changed(self, life: SimPod, at_s: float, origin: Origin) -> None:
+    def pod_changed(self, sim_pod: SimPod, at_s: float, origin: Origin) -> None:
         """A pod is new on its node, or its tolerations changed."""
-        taints = self._tainted.get(life.pod.node)
+        taints = self._tainted.get(sim_pod.pod.node)
         if self._up and taints:
-            self._look_at([life], taints, at_s, origin)
+            self._look_at([sim_pod], taints, at_s, origin)
 
-    def pod_deleted(self, life: SimPod, at_s: float) -> None:
+    def pod_deleted(self, sim_pod: SimPod, at_s: float) -> None:
         """Somebody else deleted the pod."""
         race_s = self._settings.latency.race_s
-        timer = self._timers.get(life.key)
-        if timer is not None and timer.life is life:
-            del self._timers[life.key]
+        timer = self._timers.get(sim_pod.key)
+        if timer is not None and timer.sim_pod is sim_pod:
+            del self._timers[sim_pod.key]
             self._throttle.event(at_s)
             if timer.fire_s - at_s <= race_s:
-                self._may_have_gone(life, timer.fire_s, timer.fire_s, RuleId.RACE_AT_DEADLINE)
-        elif life.due_s is not None and life.rush is not None:
-            self._may_have_gone(life, life.due_s, life.rush.done_s, RuleId.RACE_AT_DEADLINE)
+                self._may_have_gone(sim_pod, timer.fire_s, timer.fire_s, RuleId.RACE_AT_DEADLINE)
+        elif sim_pod.due_s is not None and sim_pod.burst is not None:
+            self._may_have_gone(sim_pod, sim_pod.due_s, sim_pod.burst.done_s, RuleId.RACE_AT_DEADLINE)
 
-    def countdown_of(self, life: SimPod) -> float | None:
+    def countdown_of(self, sim_pod: SimPod) -> float | None:
         """When the countdown that runs for that pod will end; None when none runs."""
-        timer = self._timers.get(life.key)
-        return None if timer is None or self._cluster.latest(life.key) is not life else timer.fire_s
+        timer = self._timers.get(sim_pod.key)
+        return None if timer is None or self._cluster.latest(sim_pod.key) is not sim_pod else timer.fire_s
 
     # ------------------------------------------------------------------ what it does
 
     def fire(self, at_s: float) -> None:
         """The countdowns of that instant end, unless they were cancelled in the meantime."""
         for timer in self._ends.pop(at_s, ()):
-            key = timer.life.key
+            key = timer.sim_pod.key
             if self._timers.get(key) is timer:
                 del self._timers[key]
-                life = self._cluster.latest(key) or timer.life  # deleted by name, whoever has it now
-                self._delete(life, at_s, timer.decision, timer.origin, timer)
+                sim_pod = self._cluster.latest(key) or timer.sim_pod  # deleted by name, whoever has it now
+                self._delete(sim_pod, at_s, timer.decision, timer.origin, timer)
 
-    def _look_at(self, lives: list[SimPod], taints: tuple[Taint, ...], at_s: float, origin: Origin) -> None:
-        for life in lives:
-            decision = self._decide(taints, life.tolerations)
-            if life.due_s is not None:
-                self._look_again(life, decision, at_s)
+    def _look_at(self, sim_pods: list[SimPod], taints: tuple[Taint, ...], at_s: float, origin: Origin) -> None:
+        for sim_pod in sim_pods:
+            decision = self._decide(taints, sim_pod.tolerations)
+            if sim_pod.due_s is not None:
+                self._look_again(sim_pod, decision, at_s)
                 continue
-            life.decision = decision
+            sim_pod.decision = decision
             match decision.action:
                 case Action.NOW:
-                    if self._timers.pop(life.key, None) is not None:
+                    if self._timers.pop(sim_pod.key, None) is not None:
                         self._throttle.event(at_s)
-                    self._delete(life, at_s, decision, origin, None)
+                    self._delete(sim_pod, at_s, decision, origin, None)
                 case Action.NEVER:
-                    self._cancel(life, at_s)
+                    self._cancel(sim_pod, at_s)
                 case Action.LATER:
-                    self._later(life, decision, at_s, origin)
+                    self._later(sim_pod, decision, at_s, origin)
 
-    def _later(self, life: SimPod, decision: Decision, at_s: float, origin: Origin) -> None:
+    def _later(self, sim_pod: SimPod, decision: Decision, at_s: float, origin: Origin) -> None:
         """Start a countdown, unless one runs: that one is kept as it is, whatever the new one would have been."""
-        running = self._timers.get(life.key)
+        running = self._timers.get(sim_pod.key)
         if running is not None and keeps(running):
             running.kept = True
             return
-        timer = EvictionTimer(life, at_s, at_s + decision.delay_s, decision, origin)
+        timer = EvictionTimer(sim_pod, at_s, at_s + decision.delay_s, decision, origin)
         if decision.delay_s <= 0:
-            self._delete(life, at_s, decision, origin, None)
+            self._delete(sim_pod, at_s, decision, origin, None)
             return
-        self._timers[life.key] = timer
+        self._timers[sim_pod.key] = timer
         if timer.fire_s not in self._ends:
             self._ends[timer.fire_s] = []
             self._schedule(timer.fire_s)
         self._ends[timer.fire_s].append(timer)
 
     def _delete(
-        self, life: SimPod, at_s: float, decision: Decision, origin: Origin, timer: EvictionTimer | None
+        self, sim_pod: SimPod, at_s: float, decision: Decision, origin: Origin, timer: EvictionTimer | None
     ) -> None:
         """The deletion is due: from here on it cannot be taken back."""
         if origin is Origin.RESTART and timer is None:
-            rush = self._throttle.delete(at_s, requests=REQUESTS_AFTER_RESTART, trailing=REQUESTS_TRAILING)
+            burst = self._throttle.delete(at_s, requests=REQUESTS_AFTER_RESTART, trailing=REQUESTS_TRAILING)
         else:
-            rush = self._throttle.delete(at_s)
-        if PodTrait.DELETE_DENIED in life.pod.traits:
-            life.denied = True
+            burst = self._throttle.delete(at_s)
+        if PodTrait.DELETE_DENIED in sim_pod.pod.traits:
+            sim_pod.denied = True
             return
-        if life.deleted_s is not None:
+        if sim_pod.deleted_s is not None:
             return  # terminating already: its deletionTimestamp stays
-        life.due_s, life.rush = at_s, rush
+        sim_pod.due_s, sim_pod.burst = at_s, burst
         begun_s = timer.begun_s if timer else at_s
-        rule = _rule(life, decision, origin, timer)
+        rule = _rule(sim_pod, decision, origin, timer)
         why = (id(decision), rule, begun_s, timer is not None)
         cause = self._causes.get(why)
         if cause is None:
             cause = self._causes[why] = Cause(decision, rule, begun_s, timed=timer is not None)
-        life.cause = cause
+        sim_pod.cause = cause
 
-    def _look_again(self, life: SimPod, decision: Decision, at_s: float) -> None:
+    def _look_again(self, sim_pod: SimPod, decision: Decision, at_s: float) -> None:
         """A pod whose deletion is under way is looked at like any other: deleted once more, or "cancelled"."""
         if decision.action is Action.NEVER:
-            self._cancel(life, at_s)
-        elif decision.action is Action.NOW and life.rush is not None and at_s <= life.rush.done_s:
+            self._cancel(sim_pod, at_s)
+        elif decision.action is Action.NOW and sim_pod.burst is not None and at_s <= sim_pod.burst.done_s:
             self._throttle.delete(at_s, requests=REQUESTS_PER_RETRY)
 
-    def _cancel(self, life: SimPod, at_s: float, why: RuleId = RuleId.TIMER_CANCELLED) -> None:
+    def _cancel(self, sim_pod: SimPod, at_s: float, why: RuleId = RuleId.TIMER_CANCELLED) -> None:
         """End the countdown. Too late once the deletion is due; within the race window nobody can say."""
         race_s = self._settings.latency.race_s
-        timer = self._timers.pop(life.key, None)
+        timer = self._timers.pop(sim_pod.key, None)
         if timer is not None:
             self._throttle.event(at_s)
-            life.cancelled_s, life.cancelled_rule = at_s, why
+            sim_pod.cancelled_s, sim_pod.cancelled_rule = at_s, why
             if timer.fire_s - at_s <= race_s:
-                self._may_have_gone(life, timer.fire_s, timer.fire_s, RuleId.RACE_AT_DEADLINE)
-        elif life.due_s is not None and life.rush is not None and at_s <= life.rush.done_s:
-            if life.cause is not None and life.cause.timed and at_s - life.due_s <= race_s:
-                self._may_have_gone(life, life.due_s, life.rush.done_s, RuleId.RACE_AT_DEADLINE)
-                life.due_s = life.rush = life.cause = None
-                life.cancelled_s, life.cancelled_rule = at_s, why
-            elif life.withdrawn_s is None:
-                life.withdrawn_s = at_s
+                self._may_have_gone(sim_pod, timer.fire_s, timer.fire_s, RuleId.RACE_AT_DEADLINE)
+        elif sim_pod.due_s is not None and sim_pod.burst is not None and at_s <= sim_pod.burst.done_s:
+            if sim_pod.cause is not None and sim_pod.cause.timed and at_s - sim_pod.due_s <= race_s:
+                self._may_have_gone(sim_pod, sim_pod.due_s, sim_pod.burst.done_s, RuleId.RACE_AT_DEADLINE)
+                sim_pod.due_s = sim_pod.burst = sim_pod.cause = None
+                sim_pod.cancelled_s, sim_pod.cancelled_rule = at_s, why
+            elif sim_pod.withdrawn_s is None:
+                sim_pod.withdrawn_s = at_s
 
-    def _may_have_gone(self, life: SimPod, earliest_s: float, latest_s: float, rule: RuleId) -> None:
+    def _may_have_gone(self, sim_pod: SimPod, earliest_s: float, latest_s: float, rule: RuleId) -> None:
         """Note that the pod may have been evicted in that interval; it lives on here as if not."""
         latest_s = max(latest_s, earliest_s + self._settings.latency.delete_s)
-        if life.maybe is not None:
-            earliest_s, latest_s = min(earliest_s, life.maybe[0]), max(latest_s, life.maybe[1])
-        life.maybe, life.maybe_rule = (earliest_s, latest_s), rule
+        if sim_pod.maybe is not None:
+            earliest_s, latest_s = min(earliest_s, sim_pod.maybe[0]), max(latest_s, sim_pod.maybe[1])
+        sim_pod.maybe, sim_pod.maybe_rule = (earliest_s, latest_s), rule
 
     def _decide(self, taints: tuple[Taint, ...], tolerations: tuple[Toleration, ...]) -> Decision:
         """`deciding.decide`, remembered by identity: pods of one workload often share their list."""
@@ -232,15 +232,15 @@ def keeps(_running: EvictionTimer) -> bool:
     return True
 
 
-def _rule(life: SimPod, decision: Decision, origin: Origin, timer: EvictionTimer | None) -> RuleId:
+def _rule(sim_pod: SimPod, decision: Decision, origin: Origin, timer: EvictionTimer | None) -> RuleId:
     """The rule to name for a deletion: the one that somebody who knows only the taints would get wrong, if any."""
     if timer is not None and timer.kept:
         return RuleId.TIMER_KEPT
     if origin is Origin.RESTART:
-        counted = life.counted_before_restart and timer is not None
+        counted = sim_pod.counted_before_restart and timer is not None
         return RuleId.RESTART_RESTARTS_COUNTDOWN if counted else RuleId.SEEN_AFTER_RESTART
     if timer is None:
         return decision.rule
     if origin is Origin.BIRTH:
         return RuleId.BOUND_TO_TAINTED_NODE
-    return RuleId.COUNTDOWN_ANEW if life.cancelled_s is not None else decision.rule
+    return RuleId.COUNTDOWN_ANEW if sim_pod.cancelled_s is not None else decision.rule

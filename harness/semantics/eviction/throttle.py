@@ -75,8 +75,8 @@ class Throttle:
     def delete(
         self, at_s: float, count: int = 1, requests: int = REQUESTS_PER_DELETION, *, trailing: int = 0
     ) -> DeleteBurst:
-        """`count` deletions of so many requests become due at `at_s` (not before the last call's); the rush they belong
-        to. `trailing`: requests of each that follow, and hold up only what comes later.
+        """`count` deletions of so many requests become due at `at_s` (not before the last call's); the burst they
+        belong to. `trailing`: requests of each that follow, and hold up only what comes later.
         """
         self._advance(at_s)
         if at_s > self._rush.end_s:
@@ -84,12 +84,12 @@ class Throttle:
             self._rush = DeleteBurst(at_s, at_s, 0, latency.delete_each_s, latency.delete_s)
         self.tokens -= count * requests
         self.events += count
-        rush = self._rush
-        rush.deletions += count
-        rush.end_s = max(rush.end_s, at_s + max(0.0, -self.tokens - self._trailing) / self.settings.kcm_qps)
+        burst = self._rush
+        burst.deletions += count
+        burst.end_s = max(burst.end_s, at_s + max(0.0, -self.tokens - self._trailing) / self.settings.kcm_qps)
         self.tokens -= count * trailing
         self._trailing += count * trailing
-        return rush
+        return burst
 
     def event(self, at_s: float) -> None:
         """One more event to write ("Cancelling deletion")."""

@@ -1,6 +1,6 @@
-"""What nobody outside can know, as values to try: each combination is one possible course of a scenario.
+"""What nobody outside can know, as values to try: each combination makes one simulation of a scenario.
 
-A course is simulated exactly; the forecast is what all courses have in common, and the hull of their instants. Only
+A simulation is exact; the forecast is what all simulations have in common, and the hull of their instants. Only
 what a scenario makes relevant is varied, at its extremes and on both sides of every write that it may fall before or
 after.
 """
@@ -27,7 +27,7 @@ from harness.model.wellknown import NOT_READY, UNREACHABLE
 from harness.semantics.eviction.settings import Settings
 
 MAX_SIMULATIONS = 96
-"""How many courses are tried at most; beyond, the values in between the extremes are left out first."""
+"""How many simulations are tried at most; beyond, the values in between the extremes are left out first."""
 _EDGE_S = 0.001
 _GRID = 4
 
@@ -45,13 +45,13 @@ class Ordering(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One course. `sight`: how writes back to back are seen. `lead_s`: how long before time 0 the pods were bound.
-    `restarts_s`: for each restart, the time until the successor has listed everything. `pass_s`: an instant of the node
-    lifecycle controller's pass (others lie whole periods away). `lease_s`: age of the last lease renewal when
-    heartbeats stop. `late`: everything else that is periodic takes its longest.
+    """What one simulation takes for given. `ordering`: how writes back to back are seen. `lead_s`: how long before time
+    0 the pods were bound. `restarts_s`: for each restart, the time until the successor has listed everything. `pass_s`:
+    an instant of the node lifecycle controller's pass (others lie whole periods away). `lease_s`: age of the last lease
+    renewal when heartbeats stop. `late`: everything else that is periodic takes its longest.
     """
 
-    sight: Ordering = Ordering.AS_WRITTEN
+    ordering: Ordering = Ordering.AS_WRITTEN
     lead_s: float = 0.0
     restarts_s: tuple[float, ...] = ()
     pass_s: float | None = None
@@ -59,16 +59,16 @@ class Variant:
     late: bool = False
 
 
-def simulations(scenario: Scenario, settings: Settings) -> tuple[Variant, ...]:
-    """Every course to try; exactly one for a scenario without restarts, lost nodes and the like."""
+def variants_of(scenario: Scenario, settings: Settings) -> tuple[Variant, ...]:
+    """Every variant to try; exactly one for a scenario without restarts, lost nodes and the like."""
     leads = (0.0, settings.latency.setup_s) if _tainted_at_start(scenario) else (0.0,)
     meet = any(_meet([scenario.writes[index] for index in group]) for group in groups(scenario, settings))
-    sights = tuple(Ordering) if meet else (Ordering.AS_WRITTEN,)
+    orderings = tuple(Ordering) if meet else (Ordering.AS_WRITTEN,)
     restarts = tuple(write for write in scenario.writes if isinstance(write, Restart))
     for fine in (True, False):
         phases = tuple(_phases(scenario, settings, fine=fine))
         delays: list[tuple[float, ...]] = []
-        number = len(sights) * len(leads) * len(phases)
+        number = len(orderings) * len(leads) * len(phases)
         for restart in restarts:
             if number > MAX_SIMULATIONS:
                 break  # the product of many restarts has no end; it is counted before it is made
@@ -76,14 +76,14 @@ def simulations(scenario: Scenario, settings: Settings) -> tuple[Variant, ...]:
             number *= len(delays[-1])
         if number <= MAX_SIMULATIONS:
             return tuple(
-                Variant(sight, lead_s, restarts_s, *phase)
-                for sight, lead_s, restarts_s, phase in product(sights, leads, product(*delays), phases)
+                Variant(ordering, lead_s, restarts_s, *phase)
+                for ordering, lead_s, restarts_s, phase in product(orderings, leads, product(*delays), phases)
             )
     latency = settings.latency
     return tuple(
-        Variant(sight, lead_s, (delay_s,) * len(restarts), *phase)
-        for sight, lead_s, delay_s, phase in product(
-            sights, leads, (latency.restart_min_s, latency.restart_max_s), phases
+        Variant(ordering, lead_s, (delay_s,) * len(restarts), *phase)
+        for ordering, lead_s, delay_s, phase in product(
+            orderings, leads, (latency.restart_min_s, latency.restart_max_s), phases
         )
     )
 
@@ -145,7 +145,7 @@ def concerns_node_lifecycle(scenario: Scenario) -> bool:
 
 
 def is_lifecycle_taint(taint: Taint) -> bool:
-    """not-ready or unreachable with NoExecute: the taints that the node lifecycle controller takes off a Ready node."""
+    """not-ready or unreachable with NoExecute: the taints that the controller removes from a Ready node."""
     return taint.effect is Effect.NO_EXECUTE and taint.key in (NOT_READY, UNREACHABLE)
 
 

@@ -1,7 +1,7 @@
 """Where pods can go: kube-scheduler's filters over a snapshot, replacements placed one after the other.
 
 ``place_all(scheduler, requests, ...)`` answers for each pod whether it fits, fits only where it will be evicted again,
-fits by throwing out others, or stays Pending, with the scheduler's own words. Built for size: filters run once for each
+fits by preempting others, or stays Pending, with the scheduler's own words. Built for size: filters run once for each
 class of equal nodes and template of equal pods (`nodes`, `static_filters`), nodes wait in heaps (`candidates`), and
 only rules that look at other pods (`plugins`, `filters`, `existing_pods`) are asked node by node. Pure.
 """

@@ -1,6 +1,6 @@
 """The order in which pods are placed, and what comes of each.
 
-As in the scheduler's queue: by time, then priority, then arrival. A pod that does not fit may throw out less important
+As in the scheduler's queue: by time, then priority, then arrival. A pod that does not fit may preempt less important
 ones, whose replacements then queue up themselves. Pods left over are tried again as long as others move: affinity and
 spread may let them in later.
 """
@@ -19,14 +19,14 @@ from harness.semantics.scheduling.scheduler import Scheduler
 from harness.semantics.scheduling.static_filters import NodeRank
 
 MAX_PREEMPTIONS = 200
-"""How many pods may throw out others before the rest is left Pending with a note: each costs a look at many nodes."""
+"""How many pods may preempt others before the rest is left Pending with a note: each costs a look at many nodes."""
 
 
 class PlacementOutcome(StrEnum):
     """What becomes of a pod that wants a node.
 
     FITS: there is a node for it. EVICTION_LOOP: only nodes where it will be evicted again. PREEMPTS: a node for it once
-    less important pods have been thrown out. PENDING: none. UNKNOWN: nothing known speaks against it, but not all is
+    less important pods have been preempted. PENDING: none. UNKNOWN: nothing known speaks against it, but not all is
     known.
     """
 
@@ -49,7 +49,7 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Placement:
     """The answer. `node`: one that would do, None without. `reason`: for PENDING the scheduler's words, for UNKNOWN
-    what is not known. `again`: it may as well land where it will be evicted again. `victims`: who is thrown out for it.
+    what is not known. `again`: it may as well land where it will be evicted again. `victims`: who is preempted for it.
     """
 
     fate: PlacementOutcome
@@ -61,7 +61,7 @@ class Placement:
 
 @dataclass(slots=True)
 class Placements:
-    """`placements` by the request's key; `displaced`: requests of pods that were thrown out, which are answered too."""
+    """`placements` by the request's key; `displaced`: requests of pods that were preempted, which are answered too."""
 
     placements: dict[str, Placement] = field(default_factory=dict)
     displaced: list[Request] = field(default_factory=list)
@@ -85,7 +85,7 @@ def place_all(
     replaced: Callable[[PodTemplate], bool] = lambda template: template.owner is not None,
 ) -> Placements:
     """Place every request. `staying`: the bound pods that `engine` was made with, in case some must make room.
-    `replaced`: whether a pod of that template comes back when it is thrown out.
+    `replaced`: whether a pod of that template comes back when it is preempted.
     """
     return _Queue(engine, staying, budgets, replaced).run(requests)
 
@@ -167,7 +167,7 @@ class _Queue:
             self._preemptor.moved_in(node, Occupant(key, template))
 
     def _preempt(self, key: str, group: _Group) -> bool:
-        """Throw out less important pods for one pod, if that helps."""
+        """Preempt less important pods for one pod, if that helps."""
         template = group.template
         if not template.preempts or template.gates or self._preemptions >= MAX_PREEMPTIONS:
             return False

@@ -1,4 +1,4 @@
-"""Who would be thrown out to make room for a more important pod.
+"""Who would be preempted to make room for a more important pod.
 
 Source: pkg/scheduler/framework/plugins/defaultpreemption (SelectVictimsOnNode) and framework/preemption
 (pickOneNodeForPreemption). Upstream looks at some of the nodes only, from a random one on, when there are more than a
@@ -54,12 +54,12 @@ class DefaultPreemption:
         self._lowest = min((o.template.priority for on in self._occupants.values() for o in on), default=0)
 
     def moved_in(self, node: int, occupant: Occupant) -> None:
-        """A pod was placed. Whoever was hopeless stays so: throwing this one out again brings back what was before."""
+        """A pod was placed. Whoever was hopeless stays so: preempting this one again brings back what was before."""
         self._occupants.setdefault(node, []).append(occupant)
         self._lowest = min(self._lowest, occupant.template.priority)
 
     def preempt(self, template: PodTemplate) -> Eviction | None:
-        """The victims that make room for one pod, taken off the engine; None when that would not help."""
+        """The victims that make room for one pod, already removed; None when that would not help."""
         feasible = self._engine.feasible(template)
         if not template.preempts or template.priority <= self._lowest or feasible is None:
             return None

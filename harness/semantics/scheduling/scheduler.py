@@ -27,30 +27,30 @@ class Scheduler:
 
     def __init__(
         self,
-        inventory: ClusterState,
+        state: ClusterState,
         staying: Iterable[Pod],
         *,
         compares: bool,
         coming: Iterable[PodTemplate] = (),
     ) -> None:
-        """The nodes of `inventory` with the bound pods in `staying` on them (finished and terminating ones take no
-        room); `compares`: see `StaticFilters`. `coming`: templates to be placed that no pod of `inventory` has.
+        """The nodes of `state` with the bound pods in `staying` on them (finished and terminating ones take no
+        room); `compares`: see `StaticFilters`. `coming`: templates to be placed that no pod of `state` has.
         """
         bound: dict[PodTemplate, list[int]] = {}
-        index = {node.name: number for number, node in enumerate(inventory.nodes)}
+        index = {node.name: number for number, node in enumerate(state.nodes)}
         for pod in staying:
             if pod.alive and pod.node in index:
                 bound.setdefault(pod.template, []).append(index[pod.node])
-        self._inventory = inventory
-        self._volumes = Volumes(inventory)
-        templates = dict.fromkeys(pod.template for pod in inventory.pods) | dict.fromkeys(coming)
-        self.table = NodeTable(inventory.nodes, templates, self._volumes.keys())
-        self.room = FreeResources(inventory.nodes)
+        self._state = state
+        self._volumes = Volumes(state)
+        templates = dict.fromkeys(pod.template for pod in state.pods) | dict.fromkeys(coming)
+        self.table = NodeTable(state.nodes, templates, self._volumes.keys())
+        self.room = FreeResources(state.nodes)
         for template, nodes in bound.items():
             self.room.take(nodes, self.room.need(template.requests))
-        version = inventory.kubernetes_version
+        version = state.kubernetes_version
         self._static_filters = StaticFilters(self.table, compares=compares, kubernetes_version=version)
-        self.existing = ExistingPods(bound, inventory.namespaces)
+        self.existing = ExistingPods(bound, state.namespaces)
         self.filters = Filters(self.table, self._static_filters, self.existing)
         self._candidates = Candidates(self.table, self.room)
         self._needs: dict[PodTemplate, Need] = {}
@@ -123,15 +123,15 @@ class Scheduler:
         need = self._volumes.need(template)
         if need.unknown:
             missing = [s for s in (Subject.CLAIMS, Subject.VOLUMES, Subject.STORAGE_CLASSES) if not self.knows(s)]
-            return "its volumes: " + "; ".join(self._inventory.missing[subject] for subject in missing)
+            return "its volumes: " + "; ".join(self._state.missing[subject] for subject in missing)
         terms = template.affinity + template.anti_affinity
         if any(not term.namespace_selector.nothing for term in terms) and not self.knows(Subject.NAMESPACES):
-            return "its namespaceSelector: " + self._inventory.missing[Subject.NAMESPACES]
+            return "its namespaceSelector: " + self._state.missing[Subject.NAMESPACES]
         return ""
 
     def knows(self, subject: Subject) -> bool:
         """Whether that could be read."""
-        return self._inventory.knows(subject)
+        return self._state.knows(subject)
 
     def would_fit(self, template: PodTemplate, node: int, without: Sequence[PodTemplate]) -> bool:
         """Whether one more pod would fit on an allowed node if pods of these templates left it."""

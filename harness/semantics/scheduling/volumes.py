@@ -73,14 +73,14 @@ NO_VOLUMES = VolumeNeed()
 class Volumes:
     """Claims and volumes of a cluster, by name."""
 
-    def __init__(self, inventory: ClusterState) -> None:
-        """`inventory.missing` decides what is unknown."""
-        self._claims = {(claim.namespace, claim.name): claim for claim in inventory.claims}
-        self._volumes = {volume.name: volume for volume in inventory.volumes}
-        self._classes = {each.name: each for each in inventory.storage_classes}
-        self._default = next((each for each in inventory.storage_classes if each.is_default), None)
-        self._readable = inventory.knows(Subject.CLAIMS, Subject.VOLUMES)
-        self._classes_readable = inventory.knows(Subject.STORAGE_CLASSES)
+    def __init__(self, state: ClusterState) -> None:
+        """`state.missing` decides what is unknown."""
+        self._claims = {(claim.namespace, claim.name): claim for claim in state.claims}
+        self._volumes = {volume.name: volume for volume in state.volumes}
+        self._classes = {each.name: each for each in state.storage_classes}
+        self._default = next((each for each in state.storage_classes if each.is_default), None)
+        self._readable = state.knows(Subject.CLAIMS, Subject.VOLUMES)
+        self._classes_readable = state.knows(Subject.STORAGE_CLASSES)
         self._taken: set[str] = set()
 
     def keys(self) -> set[str]:

@@ -242,9 +242,9 @@ def invalid_no_load(scratch: Path) -> Case:
         verdict="INVALID",
         exit_code=3,
         reason=f"validity: {reason}",
-        what_would_decide="mend what is named and run again",
+        what_would_decide="fix what is named and run again",
         checks=[
-            check("validity", "INVALID", reason, 4, what_would_decide="mend what is named and run again"),
+            check("validity", "INVALID", reason, 4, what_would_decide="fix what is named and run again"),
             check("evictions", "PASS", "3 pods left on time and 0 stayed, as predicted", 3),
             check(
                 "slo/success/fault",

@@ -1,4 +1,4 @@
-"""What the doors make of a run, against the scripted API server: the command's signals, the plugin's items."""
+"""What the entry points make of a run, against the scripted API server: the command's signals, the plugin's items."""
 
 from __future__ import annotations
 

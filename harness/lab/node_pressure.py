@@ -1,4 +1,4 @@
-"""The figures that a kubelet is told to believe: dials.json in the node's folder, read by it at every look."""
+"""The figures that a kubelet is told to believe: ``dials.json`` in the node's folder, read by it at every look."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def parse_figures(figures: Mapping[str, str], *, pod: str | None) -> dict[str, s
 
 
 def merged(present: Mapping[str, Any], figures: Mapping[str, str] | None, *, pod: str | None) -> dict[str, Any]:
-    """The new content of dials.json: `present` with `figures` put in (of the node, or of one pod).
+    """The new content of ``dials.json``: `present` with `figures` put in (of the node, or of one pod).
 
-    `figures` None takes off: everything without `pod`, that pod's figures with it.
+    `figures` None removes: everything without `pod`, that pod's figures with it.
     """
     if figures is None and pod is None:
         return {}

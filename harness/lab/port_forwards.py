@@ -1,7 +1,7 @@
-"""Doors: sockets that listen on the host's 127.0.0.1 and lead into the lab's network.
+"""Port-forwards: sockets that listen on the host's 127.0.0.1 and lead into the lab's network.
 
 A socket opened here keeps its network namespace when a process of another namespace inherits it: ``noderuntime door``
-accepts on it outside and dials inside. The same port is opened inside as well, so that one URL holds on both sides.
+accepts on it outside and connects inside. The same port is opened inside as well, so that one URL holds on both sides.
 """
 
 from __future__ import annotations
@@ -34,20 +34,22 @@ def port_of(listening: socket.socket) -> int:
     return int(listening.getsockname()[1])
 
 
-def program(noderuntime: Path, *, name: str, doors: Mapping[int, str], folder: Path, env: Mapping[str, str]) -> Program:
-    """The process behind `doors`: port on 127.0.0.1 -> HOST:PORT inside. It inherits one listening socket for each
+def program(
+    noderuntime: Path, *, name: str, forwards: Mapping[int, str], folder: Path, env: Mapping[str, str]
+) -> Program:
+    """The process behind `forwards`: port on 127.0.0.1 -> HOST:PORT inside. It inherits one listening socket for each
     port from outside, in this order, and gets one for each from inside.
     """
     argv = [str(noderuntime), "door"]
-    for index, dial in enumerate([*doors.values(), *doors.values()]):
-        argv += ["--door", f"{{{index}}}={dial}"]
+    for index, address in enumerate([*forwards.values(), *forwards.values()]):
+        argv += ["--door", f"{{{index}}}={address}"]
     return Program(
         name=name,
         argv=tuple(argv),
         cwd=str(folder),
         log=str(folder / "logs" / f"{name.replace('/', '-')}.log"),
         env=env,
-        mirror_ports=tuple(doors),
+        mirror_ports=tuple(forwards),
     )
 
 
@@ -62,7 +64,7 @@ def parse_service(text: str) -> tuple[str, str, str]:
 
 
 def service_target(service: Mapping[str, Any], port: str) -> str:
-    """HOST:PORT to dial for a port (number or name) of a core/v1 Service object; UsageError when it has none such."""
+    """HOST:PORT behind a port (number or name) of a core/v1 Service object; UsageError when it has none such."""
     name = f"{service['metadata']['namespace']}/{service['metadata']['name']}"
     address = service["spec"].get("clusterIP") or "None"
     if address == "None":
