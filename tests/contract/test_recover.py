@@ -17,10 +17,10 @@ import pytest
 import yaml
 
 from harness.cluster.ledger import Ledger
-from harness.wiring.this_process import this_process
 from tests.fakes import api_objects as objects
 from tests.fakes.api_rules import Answer
 from tests.fakes.api_server import CONTEXT, ApiError, ApiServer
+from tests.fakes.holders import another_living_process
 from tests.fakes.recover_command import (
     CLAIM,
     MAPS,
@@ -256,12 +256,12 @@ def _heartbeat(age_s: float) -> str:
 ELSEWHERE = {"host": "other", "bootId": "another-boot", "pid": 7, "startTicks": 1, "pidNamespace": 1}
 
 
-@pytest.mark.parametrize("holder", ["this process", "another machine"])
+@pytest.mark.parametrize("holder", ["another process", "another machine"])
 @pytest.mark.parametrize("by", ["folder", "--run"])
 def test_c2_a_living_run_is_refused_unless_forced(
     server: ApiServer, kubeconfig: Path, tmp_path: Path, holder: str, by: str
 ) -> None:
-    alive = this_process().to_api() if holder == "this process" else ELSEWHERE
+    alive = another_living_process().to_api() if holder == "another process" else ELSEWHERE
     uid = tainted(server, "n1", SPOT, annotation=claim(SPOT, holder=alive, heartbeat=_heartbeat(5)))
     folder = run_folder(tmp_path, header(), node_line("n1", SPOT, uid=uid))
     more = [] if by == "folder" else ["--run", RUN]
@@ -280,7 +280,7 @@ def test_c2_a_living_run_is_refused_unless_forced(
 
 @pytest.mark.parametrize("dead", ["its process has ended", "its heartbeat is old"])
 def test_c2_a_dead_run_is_recovered_at_once(server: ApiServer, kubeconfig: Path, tmp_path: Path, dead: str) -> None:
-    ended_holder = {**this_process().to_api(), "startTicks": 1}
+    ended_holder = {**another_living_process().to_api(), "startTicks": 1}
     holder, age_s = (ended_holder, 1) if dead == "its process has ended" else (ELSEWHERE, 100)
     uid = tainted(server, "n1", SPOT, annotation=claim(SPOT, holder=holder, heartbeat=_heartbeat(age_s)))
     assert recover(run_folder(tmp_path, header(), node_line("n1", SPOT, uid=uid)), kubeconfig).code == 0
@@ -304,7 +304,7 @@ def test_c2_a_ledger_that_its_run_holds_is_not_touched(server: ApiServer, kubeco
 
 def test_c2_of_all_runs_the_living_one_is_left_and_named(server: ApiServer, kubeconfig: Path) -> None:
     tainted(server, "n1", SPOT, annotation=claim(SPOT, run="dead"))
-    tainted(server, "n2", SPOT, annotation=claim(SPOT, run="alive", holder=this_process().to_api()))
+    tainted(server, "n2", SPOT, annotation=claim(SPOT, run="alive", holder=another_living_process().to_api()))
     labelled(server, MAP, run="dead")
     labelled(server, f"{MAPS}/living", run="alive")
     ended = on_context(kubeconfig, "--all")
@@ -321,8 +321,8 @@ def test_c2_of_all_runs_the_living_one_is_left_and_named(server: ApiServer, kube
 def test_c2_a_living_run_that_has_claimed_no_node_yet_keeps_its_workload(
     server: ApiServer, kubeconfig: Path, option: str, holder: str
 ) -> None:
-    here = this_process().to_api()
-    says = {"alive": here, "dead": {**here, "startTicks": 1}, "nonsense": {"pid": "\x1b"}}[holder]
+    living = another_living_process().to_api()
+    says = {"alive": living, "dead": {**living, "startTicks": 1}, "nonsense": {"pid": "\x1b"}}[holder]
     labelled(server, MAP, holder=says)
     ended = on_context(kubeconfig, *(["--run", RUN] if option == "--run" else ["--all"]))
     assert is_there(server, MAP) == (holder == "alive")

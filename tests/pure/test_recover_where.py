@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,22 +11,15 @@ import pytest
 from harness.cluster.reference import ClusterRef
 from harness.cluster.undo import Holder, NodeUndo
 from harness.errors import UsageError
-from harness.lab.processes import ProcessId
 from harness.run.recover.liveness import sign_of_life
 from harness.run.recover.where import is_where, of_folder
 from harness.wiring.sessions import default_kubeconfigs, lab_is_gone
 from harness.wiring.this_process import LIVE_RUNS, local_processes, this_process
+from tests.fakes.holders import another_living_process
 
 NOW_S = 1_800_000_000
 HERE = this_process()
 AWAY = replace(HERE, boot_id="another")
-
-
-def parent() -> Holder:
-    """The process that started this one, and lives."""
-    process = ProcessId.of(os.getppid())
-    assert process is not None
-    return replace(HERE, pid=process.pid, start_ticks=process.start_ticks)
 
 
 def stamp(age_s: float) -> str:
@@ -64,7 +56,7 @@ def test_a_sign_of_life(holder: object, heartbeat: str | None, alive: bool) -> N
     ("holder", "alive"),
     [
         pytest.param(HERE, False, id="of this process"),
-        pytest.param(parent(), True, id="of another living process"),
+        pytest.param(another_living_process(), True, id="of another living process"),
         pytest.param(AWAY, True, id="of another machine"),
     ],
 )
