@@ -16,12 +16,14 @@ from harness.model import events
 from harness.model.faults import Fault
 from harness.model.needs import Watched
 from harness.model.plan import Prediction
+from harness.model.taints import Effect, Taint, taints_from_api
 from harness.model.tolerations import is_default
 from harness.model.verdicts import CheckResult, EvictionRow, PodVerdict, Verdict
 from harness.model.wellknown import DisruptionReason
 from harness.model.words import Action, Outcome
 from harness.plan.predict_observed import predict_observed
 from harness.semantics.eviction.settings import Latency
+from harness.semantics.matching import tolerates
 
 #: A deletion may be seen this long before we have the acknowledgement of the taint it follows (measured: up to 20 ms).
 EARLY_ALLOWANCE_S = 0.05
@@ -180,8 +182,30 @@ class _Bench:
             story.disruption_reason is None and story.owner_kind != "DaemonSet"
         ):
             return PodVerdict.UNKNOWN, f"was deleted by somebody else ({story.disruption_reason or 'no reason given'})"
-        left = f"left at {self._s(departure.seen_ns):.2f} s but must stay: {prediction.because}"
-        return PodVerdict.EVICTED_WRONGLY, left
+        left = f"left at {self._s(departure.seen_ns):.2f} s"
+        if self._was_just_freed(story, departure):
+            freed = f"it was bound when a taint had just gone from {story.node}"
+            return PodVerdict.UNKNOWN, f"Kubernetes itself races here: {left}; {freed}, and the controller may not know"
+        return PodVerdict.EVICTED_WRONGLY, f"{left} but must stay: {prediction.because}"
+
+    def _was_just_freed(self, story: PodStory, departure: Departure) -> bool:
+        """Whether the pod was bound about when a NoExecute taint that it does not tolerate went from its node, and left
+        no later than a verdict allows the control plane to be behind. The scheduler had seen the taint gone; the
+        taint-eviction controller watches nodes and pods apart, so its node may still have had it when the pod came
+        (pkg/controller/tainteviction: handlePodUpdate reads `taintedNodes`, which handleNodeUpdate writes).
+        """
+        if story.scheduled_ns is None:
+            return False
+        behind_ns = self.record.settings.latency.delete_s * 1e9
+        before: tuple[Taint, ...] = ()
+        for at_ns, seen in self.record.index.nodes.get(story.node, ()):
+            now = taints_from_api(seen.taints)
+            gone = [taint for taint in before if taint.effect is Effect.NO_EXECUTE and taint not in now]
+            near = abs(story.scheduled_ns - at_ns) <= behind_ns and departure.seen_ns - at_ns <= behind_ns
+            if near and any(not _tolerated(taint, story) for taint in gone):
+                return True
+            before = now
+        return False
 
     def _must_leave(
         self, prediction: Prediction, other: Prediction, story: PodStory, departure: Departure | None
@@ -217,6 +241,10 @@ class _Bench:
 
     def _s(self, at_ns: int) -> float:
         return (at_ns - self.zero_ns) / 1e9
+
+
+def _tolerated(taint: Taint, story: PodStory) -> bool:
+    return any(tolerates(toleration, taint, compares=True) for toleration in story.tolerations)
 
 
 def _bounds(one: Prediction, other: Prediction) -> tuple[tuple[float, float], tuple[float, float]]:

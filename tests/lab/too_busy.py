@@ -14,6 +14,8 @@ PREFIX = "too busy to tell: "
 _TOLD = "too busy to tell"
 _OURS = ("load-sent", "load-punctual", "load-cpu")
 _BLIND = ("the watch was blind", "something happened that nobody saw")
+_RACED = "a taint had just gone"
+"""Kubernetes' own race, which no test can prevent: bound to a node whose taint the controller still sees."""
 _notes: list[str] = []
 
 
@@ -26,7 +28,8 @@ def tell_if_busy(reasons: Sequence[str]) -> None:
 
 def too_busy_for(result: Mapping[str, Any]) -> list[str]:
     """Why a run's result (result.json) says that this machine was too busy for it: the harness could not send in time,
-    or nobody can tell who was late, or it stood still about when a pod was due. [] when it says nothing of the kind.
+    or nobody can tell who was late, or it stood still about when a pod was due, or the taint-eviction controller was
+    behind the scheduler. [] when it says nothing of the kind.
     """
     gates = [f"{gate['id']}: {gate['measured']}" for gate in result["gates"] if gate["id"] in _OURS and not gate["ok"]]
     checks = [check["reason"] for check in result["checks"] if _TOLD in check["reason"]]
@@ -34,8 +37,8 @@ def too_busy_for(result: Mapping[str, Any]) -> list[str]:
     blind = [
         f"evictions: {check['reason']}"
         for check in result["checks"]
-        if still and check["id"] == "evictions" and check["verdict"] == "INCONCLUSIVE"
-        if any(words in check["reason"] for words in _BLIND)
+        if check["id"] == "evictions" and check["verdict"] == "INCONCLUSIVE"
+        if _RACED in check["reason"] or (still and any(words in check["reason"] for words in _BLIND))
     ]
     return gates + checks + blind
 

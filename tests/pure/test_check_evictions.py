@@ -161,6 +161,27 @@ def test_who_was_bound_when_the_taint_was_gone_stays(leaves_at: float | None, ve
 
 
 @pytest.mark.parametrize(
+    ("tolerations", "leaves_at", "verdict"),
+    [
+        pytest.param((), 15.03, PodVerdict.UNKNOWN, id="the controller had not seen the taint go"),
+        pytest.param((), 16.2, PodVerdict.EVICTED_WRONGLY, id="it had a second to see it"),
+        pytest.param((FOREVER,), 15.03, PodVerdict.EVICTED_WRONGLY, id="the taint was none for this pod"),
+    ],
+)
+def test_who_is_bound_as_the_taint_goes_may_meet_a_controller_that_still_has_it(
+    tolerations: tuple[Toleration, ...], leaves_at: float, verdict: PodVerdict
+) -> None:
+    """Seen on a real control plane: bound 2 ms after the node's line, evicted within the same millisecond; it was
+    called "evicted wrongly".
+    """
+    bare = node_seen("MODIFIED", (), version="theirs")
+    pod = MadePod("p", tolerations, leaves_at=leaves_at, seen_at=14.0, bound_at=15.004)
+    made = MadeRun([pod, MadePod("there", (FOREVER,))], extra=[(15.0, bare)], settings=Settings(latency=BUSY))
+    rows = {row.pod: row for row in eviction_rows(made.record())}
+    assert rows["default/p"].verdict is verdict, rows["default/p"].reason
+
+
+@pytest.mark.parametrize(
     ("bound_version", "verdict"), [("1454", PodVerdict.SURVIVED), ("1452", PodVerdict.SURVIVED_WRONGLY)]
 )
 def test_two_watches_tell_nothing_of_the_order_between_their_lines(bound_version: str, verdict: PodVerdict) -> None:
